@@ -1,0 +1,28 @@
+# What every target of the project is built with. Nothing here is global: a target asks for it by
+# linking locket_build, so that a project which adds this one as a subdirectory keeps its own flags.
+
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+  set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+  find_program(LOCKET_CCACHE ccache)
+  if(LOCKET_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${LOCKET_CCACHE})
+    set(CMAKE_C_COMPILER_LAUNCHER ${LOCKET_CCACHE})
+  endif()
+endif()
+
+add_library(locket_build INTERFACE)
+target_compile_features(locket_build INTERFACE cxx_std_23)
+target_include_directories(locket_build INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
+target_compile_options(locket_build INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual
+  $<$<BOOL:${LOCKET_WARNINGS_AS_ERRORS}>:-Werror>)
+if(LOCKET_SANITIZE)
+  target_compile_options(locket_build INTERFACE
+    -fsanitize=${LOCKET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(locket_build INTERFACE -fsanitize=${LOCKET_SANITIZE})
+endif()
+
+configure_file(${PROJECT_SOURCE_DIR}/proto/version.hpp.in
+               ${PROJECT_BINARY_DIR}/generated/proto/version.hpp @ONLY)

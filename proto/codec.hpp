@@ -1,0 +1,37 @@
+// Lines to messages and messages to lines: JSON-RPC 2.0, one object a line.
+//
+// The only place that knows JSON. Pure functions, thread-safe. A line returned by encode ends with
+// its line feed; a line given to decode has none.
+
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "proto/errors.hpp"
+#include "proto/messages.hpp"
+
+namespace locket::proto {
+
+// A request that cannot be served, with the id to answer it by where one could be read.
+struct BadRequest {
+  std::optional<RequestId> id;
+  Error error;
+  bool acquire = false;  // it was one, so a descriptor came along
+};
+
+std::string encode(const Request& request);
+std::string encode(const Reply& reply);
+
+std::expected<Request, BadRequest> decode_request(std::string_view line);
+std::expected<Reply, Error> decode_reply(std::string_view line);
+
+// The method's name on the wire.
+std::string_view method_of(const Call& call);
+
+// "exclusive" or "shared".
+std::string_view name_of(Mode mode);
+
+}  // namespace locket::proto

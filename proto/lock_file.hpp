@@ -1,0 +1,34 @@
+// How a lock file is opened and told from another: the rules of C1, C11 and C12, for both sides.
+//
+// Blocks as long as the file system does. Thread-safe.
+
+#pragma once
+
+#include <expected>
+#include <string>
+
+#include "proto/descriptor.hpp"
+#include "proto/errors.hpp"
+#include "proto/messages.hpp"
+
+namespace locket::proto {
+
+// Opens the file for locking only; creates it (mode 0666 less umask) where it is missing. Never
+// truncates or writes. A file that one may only read, or only write, is opened that way. Anything
+// but a regular file or a directory is refused. `path` is bytes, not escaped.
+std::expected<Descriptor, Error> open_lock_file(const std::string& path);
+
+// Device and inode, asked for without waiting for a slow file system (statx(2),
+// AT_STATX_DONT_SYNC); an error for anything but a regular file or a directory.
+std::expected<FileId, Error> identify(int fd);
+
+// The file that the path names now; an error where there is none.
+std::expected<FileId, Error> identify(const std::string& path);
+
+// Makes a relative path absolute, by the working directory of now. Does not look at the file.
+std::expected<std::string, Error> absolute(const std::string& path);
+
+// An error for a path that no file can have: empty, too long, or with a NUL byte in it.
+std::expected<void, Error> check_path(const std::string& path);
+
+}  // namespace locket::proto

@@ -1,0 +1,157 @@
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <string_view>
+
+#include "proto/limits.hpp"
+#include "proto/lock_file.hpp"
+#include "proto/text.hpp"
+
+namespace locket::proto {
+namespace {
+
+// Without O_NONBLOCK, opening a FIFO would wait for its writer and a leased file for its owner.
+constexpr int kOpenFlags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+constexpr mode_t kCreateMode = 0666;
+
+std::string shown(const std::string& path) {
+  return shorten(escape(path), 256);
+}
+
+std::string folder_of(const std::string& path) {
+  const auto slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Error file_error(const std::string& path, int error) {
+  const auto because = [&](std::string message) {
+    return Error{Errc::file_error, std::move(message), error};
+  };
+  struct stat info{};
+  switch (error) {
+    case ENOENT:
+      if (const std::string folder = folder_of(path); ::stat(folder.c_str(), &info) != 0) {
+        return because(fmt::format("cannot open {}: the folder {} does not exist", shown(path),
+                                   shown(folder)));
+      }
+      break;
+    case ENXIO:
+      return because(fmt::format("cannot lock {}: it is a socket or a device, not a file or folder",
+                                 shown(path)));
+    case EACCES:
+      if (::stat(path.c_str(), &info) != 0 && errno == ENOENT) {
+        return because(fmt::format("cannot create {}: no permission to write in the folder {}",
+                                   shown(path), shown(folder_of(path))));
+      }
+      break;
+    default:
+      break;
+  }
+  return because(fmt::format("cannot open {}: {}", shown(path), std::strerror(error)));
+}
+
+std::string_view kind_of(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFIFO:
+      return "a FIFO";
+    case S_IFSOCK:
+      return "a socket";
+    case S_IFCHR:
+      return "a character device";
+    case S_IFBLK:
+      return "a block device";
+    default:
+      return "not a file";
+  }
+}
+
+std::expected<FileId, Error> identify_at(int fd, const char* path, int flags) {
+  struct statx info{};
+  if (::statx(fd, path, flags | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &info) != 0) {
+    return std::unexpected(Error{Errc::file_error, std::strerror(errno), errno});
+  }
+  if (!S_ISREG(info.stx_mode) && !S_ISDIR(info.stx_mode)) {
+    return std::unexpected(Error{
+        Errc::bad_file, fmt::format("it is {}, not a file or folder", kind_of(info.stx_mode))});
+  }
+  return FileId{makedev(info.stx_dev_major, info.stx_dev_minor), info.stx_ino};
+}
+
+// Existing files first and without O_CREAT: with it, fs.protected_regular (proc_sys_fs(5)) refuses
+// other users' files in sticky folders such as /tmp.
+int open_somehow(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | kOpenFlags);
+  if (fd >= 0) return fd;
+  if (errno == ENOENT) return ::open(path.c_str(), O_RDONLY | O_CREAT | kOpenFlags, kCreateMode);
+  if (errno == EACCES) {
+    if (const int write_only = ::open(path.c_str(), O_WRONLY | kOpenFlags); write_only >= 0)
+      return write_only;
+    errno = EACCES;
+  }
+  return -1;
+}
+
+}  // namespace
+
+std::expected<void, Error> check_path(const std::string& path) {
+  if (path.empty())
+    return std::unexpected(Error{Errc::invalid_params, "the path of the lock file is empty"});
+  if (path.find('\0') != std::string::npos) {
+    return std::unexpected(
+        Error{Errc::invalid_params, fmt::format("the path {} has a NUL byte in it", shown(path))});
+  }
+  // PATH_MAX counts the terminating NUL: path_resolution(7).
+  if (path.size() >= kMaxPathBytes) {
+    return std::unexpected(
+        Error{Errc::invalid_params,
+              fmt::format("the path is too long: {} bytes, where {} are allowed: {}", path.size(),
+                          kMaxPathBytes - 1, shorten(escape(path), 64))});
+  }
+  return {};
+}
+
+std::expected<Descriptor, Error> open_lock_file(const std::string& path) {
+  if (auto checked = check_path(path); !checked) return std::unexpected(checked.error());
+  Descriptor file(open_somehow(path));
+  if (!file) return std::unexpected(file_error(path, errno));
+  if (auto id = identify(file.get()); !id) {
+    return std::unexpected(Error{id.error().code,
+                                 fmt::format("cannot lock {}: {}", shown(path), id.error().message),
+                                 id.error().os_error});
+  }
+  return file;
+}
+
+std::expected<FileId, Error> identify(int fd) {
+  return identify_at(fd, "", AT_EMPTY_PATH);
+}
+
+std::expected<FileId, Error> identify(const std::string& path) {
+  return identify_at(AT_FDCWD, path.c_str(), 0);
+}
+
+std::expected<std::string, Error> absolute(const std::string& path) {
+  if (auto checked = check_path(path); !checked) return std::unexpected(checked.error());
+  if (path.front() == '/') return path;
+  std::array<char, PATH_MAX> folder{};
+  if (::getcwd(folder.data(), folder.size()) == nullptr) {
+    return std::unexpected(
+        Error{Errc::file_error,
+              fmt::format("cannot find the working folder that {} is relative to: {}", shown(path),
+                          std::strerror(errno)),
+              errno});
+  }
+  std::string joined = std::string(folder.data()) + (folder[1] == '\0' ? "" : "/") + path;
+  if (auto checked = check_path(joined); !checked) return std::unexpected(checked.error());
+  return joined;
+}
+
+}  // namespace locket::proto

@@ -1,0 +1,23 @@
+// Where the daemon listens and the client looks. Pure but for reading the environment.
+
+#pragma once
+
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "proto/errors.hpp"
+
+namespace locket::proto {
+
+inline constexpr char kSystemSocket[] = "/run/locket/locketd.sock";
+
+// $LOCKET_SOCKET alone where it is set; else $XDG_RUNTIME_DIR/locket/locketd.sock (the user's own
+// daemon) where that variable is set, then kSystemSocket (the machine's). Clients try them in this
+// order; a daemon binds the first.
+std::vector<std::string> socket_candidates();
+
+// An error for a path that does not fit into a socket address (107 bytes, unix(7)) or is empty.
+std::expected<void, Error> check_socket_path(const std::string& path);
+
+}  // namespace locket::proto

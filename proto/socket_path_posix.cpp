@@ -1,0 +1,42 @@
+#include <fmt/core.h>
+#include <sys/un.h>
+
+#include <cstdlib>
+
+#include "proto/socket_path.hpp"
+#include "proto/text.hpp"
+
+namespace locket::proto {
+namespace {
+
+const char* variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : nullptr;
+}
+
+}  // namespace
+
+std::vector<std::string> socket_candidates() {
+  if (const char* given = variable("LOCKET_SOCKET")) return {given};
+  std::vector<std::string> paths;
+  if (const char* runtime = variable("XDG_RUNTIME_DIR")) {
+    paths.push_back(std::string(runtime) + "/locket/locketd.sock");
+  }
+  paths.emplace_back(kSystemSocket);
+  return paths;
+}
+
+std::expected<void, Error> check_socket_path(const std::string& path) {
+  constexpr std::size_t kRoom = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.empty())
+    return std::unexpected(Error{Errc::invalid_params, "the path of the socket is empty"});
+  if (path.size() > kRoom) {
+    return std::unexpected(
+        Error{Errc::invalid_params,
+              fmt::format("the path of the socket is too long: {} bytes, where {} are allowed: {}",
+                          path.size(), kRoom, shorten(escape(path), 64))});
+  }
+  return {};
+}
+
+}  // namespace locket::proto
