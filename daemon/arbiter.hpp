@@ -1,0 +1,219 @@
+// Who holds what, who waits, and who is next.
+//
+// Role: dispatch tells it what happened; it answers with events. It is the only place that decides
+// about order, and the truth that `list` shows. Pure: no sockets, no clock, no kernel; `now` comes
+// in, events come out, and the kernel's answers come in as os_result(). Owned by Dispatch, lives as
+// long as the daemon. One thread only.
+//
+// Invariants:
+//  1. A lock is known while somebody holds it, waits for it, or an OS attempt on it is under way.
+//  2. Waiters are served strictly in order of arrival (C4): only the head of a queue is ever tried,
+//     and only when its mode goes with all holders'.
+//  3. One OS attempt per lock at a time. A waiter that leaves during its attempt is abandoned: the
+//     lock stays busy until the OS layer reported how the attempt ended, so that a lock which
+//     nobody holds for long is never mistaken for an external holder's.
+//  4. Nobody is a holder before the kernel said yes (C6): Granted comes out only after os_result.
+//  5. Each claim gets exactly one Granted or Refused, unless its session disconnects before, and
+//     its ticket exactly one Discard, after which the ticket means nothing.
+//  6. Tokens strictly increase (within this process always; across restarts as the wall clock
+//  does).
+
+#pragma once
+
+#include <boost/container_hash/hash.hpp>
+#include <boost/intrusive/list.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "proto/messages.hpp"
+
+namespace locketd {
+
+using locket::proto::Cursor;
+using locket::proto::FileId;
+using locket::proto::Mode;
+using locket::proto::RequestId;
+using locket::proto::Token;
+
+using SessionId = std::uint64_t;
+using LockId = std::uint64_t;
+using Ticket = std::uint64_t;  // one claim's place in the order of arrival, from 1
+
+using Monotonic = std::chrono::steady_clock::time_point;
+
+struct Instant {
+  Monotonic steady;                            // deadlines and ages
+  std::chrono::system_clock::time_point wall;  // what people read, and the base of tokens
+};
+
+// What a session asks for.
+struct Claim {
+  SessionId session = 0;
+  RequestId request = 0;
+  FileId file;
+  Mode mode = Mode::exclusive;
+  std::optional<std::chrono::nanoseconds> timeout;  // none: for ever; 0: at once or not at all
+  std::string path;
+  std::string reason;
+};
+
+// One holder or waiter, as everybody may see it.
+struct Entry {
+  Claim claim;
+  Ticket ticket = 0;
+  LockId lock = 0;
+  bool held = false;
+  Token token = 0;  // held only
+  Instant since;    // of the grant, or of the arrival
+};
+
+enum class OsResult : std::uint8_t {
+  locked,  // the kernel lock is ours
+  busy,    // a process that does not use this daemon has it
+  failed,  // the kernel cannot lock this file
+};
+
+// To the session.
+struct Granted {
+  SessionId session;
+  RequestId request;
+  Token token;
+};
+
+struct Refused {
+  enum class Why : std::uint8_t { timed_out, cancelled, os_failed };
+  struct Cause {
+    Why why = Why::timed_out;
+    int os_error = 0;       // os_failed only
+    bool external = false;  // a process without this daemon has it, says the kernel
+  };
+
+  Entry entry;
+  Cause cause;
+};
+
+// To the OS layer, which answers TryLock, AwaitLock and an Abandon under way by one os_result().
+struct TryLock {
+  Ticket ticket;
+  Mode mode;
+};
+struct AwaitLock {
+  Ticket ticket;
+  Mode mode;
+};
+struct Abandon {  // the answer matters no more; hurry it
+  Ticket ticket;
+};
+struct Discard {  // unlock if locked, and forget the descriptor
+  Ticket ticket;
+};
+
+using Event = std::variant<Granted, Refused, TryLock, AwaitLock, Abandon, Discard>;
+
+class Arbiter {
+ public:
+  Arbiter();
+  ~Arbiter();
+  Arbiter(const Arbiter&) = delete;
+  Arbiter& operator=(const Arbiter&) = delete;
+
+  // None where the session already has a request of this id under way or held.
+  std::optional<Ticket> acquire(const Instant& now, Claim claim);
+
+  // False, and nothing changes, where this session holds no such token.
+  bool release(SessionId session, Token token);
+
+  // Ends the wait, or releases the grant; false where there is neither.
+  bool cancel(SessionId session, RequestId request);
+
+  // Everything the session held or waited for.
+  void disconnect(SessionId session);
+
+  void os_result(const Instant& now, Ticket ticket, OsResult result, int os_error = 0);
+
+  // Time. The caller asks who is due, gives the holders in the way a last chance to be heard (C7),
+  // and then expires those; whoever was granted meanwhile is left alone.
+  [[nodiscard]] std::optional<Monotonic> next_deadline() const;
+  std::vector<Ticket> due(Monotonic now);
+  void expire(const std::vector<Ticket>& due);
+
+  // The sessions that hold the lock which this ticket waits for.
+  [[nodiscard]] std::vector<SessionId> blockers(Ticket ticket) const;
+  [[nodiscard]] std::vector<SessionId> holding_sessions() const;
+
+  std::optional<Event> next_event();
+
+  // Visits entries, holders before waiters, each in order, from behind the cursor on, until the
+  // visitor says false. `external`: the waiters of this lock wait for an external holder.
+  using Visitor = std::function<bool(const Entry& entry, bool external)>;
+  void visit(const Cursor& after, const Visitor& visitor) const;
+  void visit(const FileId& file, const Cursor& after, const Visitor& visitor) const;
+
+  struct Counts {
+    std::size_t locks = 0;
+    std::size_t holders = 0;
+    std::size_t waiters = 0;
+    std::uint64_t grants = 0;
+  };
+  [[nodiscard]] Counts counts() const;
+  [[nodiscard]] std::size_t holders_of(const FileId& file) const;
+  [[nodiscard]] std::size_t waiters_of(const FileId& file) const;
+  [[nodiscard]] std::size_t entries_of(SessionId session) const;
+
+ private:
+  struct Record;
+  struct Lock;
+  using Hook = boost::intrusive::list_member_hook<>;
+  struct Session;
+
+  Lock& lock_for(const FileId& file);
+  void advance(Lock& lock);
+  void settle_at_once(Lock& lock);
+  void grant(const Instant& now, Record& record);
+  void refuse(Record& record, Refused::Cause cause);
+  void attempt_ended(const Instant& now, Lock& lock, Record& record, OsResult result, int os_error);
+  void leave(Record& record);
+  void erase(Record& record);
+  void forget_if_idle(Lock& lock);
+  Token next_token(const Instant& now);
+  bool visit_lock(const Lock& lock, Ticket after, const Visitor& visitor) const;
+
+  struct HashFile {
+    std::size_t operator()(const FileId& file) const {
+      return boost::hash<std::pair<std::uint64_t, std::uint64_t>>{}({file.device, file.inode});
+    }
+  };
+  template <typename Key, typename Value, typename Hash = boost::hash<Key>>
+  using FlatMap = boost::unordered_flat_map<Key, Value, Hash>;
+
+  std::map<LockId, std::unique_ptr<Lock>> locks_;  // ordered, for cursors
+  FlatMap<FileId, Lock*, HashFile> by_file_;
+  FlatMap<Ticket, std::unique_ptr<Record>> records_;
+  FlatMap<std::pair<SessionId, RequestId>, Record*> by_request_;
+  FlatMap<Token, Record*> by_token_;
+  FlatMap<SessionId, std::unique_ptr<Session>> sessions_;
+  FlatMap<Ticket, Lock*> abandoned_;
+
+  std::set<std::pair<Monotonic, Ticket>> deadlines_;
+  std::vector<Ticket> due_at_once_;
+  std::deque<Event> events_;
+
+  LockId last_lock_ = 0;
+  Ticket last_ticket_ = 0;
+  Token last_token_ = 0;
+  std::size_t holders_ = 0;
+  std::uint64_t grants_ = 0;
+};
+
+}  // namespace locketd

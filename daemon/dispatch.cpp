@@ -1,0 +1,368 @@
+#include "daemon/dispatch.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "daemon/log.hpp"
+#include "proto/limits.hpp"
+#include "proto/lock_file.hpp"
+#include "proto/text.hpp"
+#include "proto/version.hpp"
+
+namespace locketd {
+
+namespace proto = locket::proto;
+using proto::Descriptor;
+using proto::Errc;
+using proto::Error;
+
+namespace {
+
+std::unexpected<Error> fail(Errc code, std::string message) {
+  return std::unexpected(Error{code, std::move(message)});
+}
+
+// Rounded up: never early (C3).
+std::chrono::nanoseconds nanoseconds_of(proto::Seconds timeout) {
+  return std::chrono::ceil<std::chrono::nanoseconds>(timeout);
+}
+
+double seconds_between(Monotonic from, Monotonic to) {
+  const double seconds = proto::Seconds(to - from).count();
+  return std::round(seconds * 1e6) / 1e6;
+}
+
+double unix_time(std::chrono::system_clock::time_point time) {
+  using std::chrono::milliseconds;
+  const auto millis = std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
+  return static_cast<double>(millis) / 1e3;
+}
+
+// A path without a descriptor is opened with the daemon's rights, so it must be the daemon's own
+// user who asks (C14), and no relative path: the working folder is the client's.
+std::expected<Descriptor, Error> open_for(const Peer& peer, const proto::Acquire& acquire) {
+  if (peer.uid != ::geteuid()) {
+    return fail(Errc::not_permitted,
+                "no descriptor came with the request: open the file and pass it (SCM_RIGHTS); a "
+                "path alone is served only to the user that locketd runs as");
+  }
+  const auto path = proto::unescape(acquire.path);
+  if (!path) return fail(Errc::invalid_params, fmt::format("\"path\": {}", path.error()));
+  if (auto checked = proto::check_path(*path); !checked) return std::unexpected(checked.error());
+  if (!path->starts_with('/')) {
+    return fail(
+        Errc::invalid_params,
+        fmt::format("\"path\" must be absolute where no descriptor comes with the request: {}",
+                    acquire.path));
+  }
+  auto file = proto::open_lock_file(*path);
+  if (!file) return fail(Errc::bad_file, file.error().message);
+  return file;
+}
+
+std::expected<Descriptor, Error> take_file(const Peer& peer, const proto::Acquire& acquire,
+                                           std::deque<Descriptor>& descriptors) {
+  if (descriptors.empty()) return open_for(peer, acquire);
+  Descriptor file = std::move(descriptors.front());
+  descriptors.pop_front();
+  return file;
+}
+
+}  // namespace
+
+Dispatch::Dispatch(Sessions& sessions, OsLocks& os_locks, std::string socket_path)
+    : sessions_(sessions),
+      os_locks_(os_locks),
+      socket_path_(std::move(socket_path)),
+      started_(sessions.now()) {
+  os_locks_.report_to([this](Ticket ticket, OsResult result, int error) {
+    arbiter_.os_result(sessions_.now(), ticket, result, error);
+  });
+}
+
+void Dispatch::opened(SessionId session, const Peer& peer) {
+  clients_[session] = {.session = session, .peer = &peer, .stated_command = {}};
+  log::debug("session {}: opened by pid {}, uid {}", session, peer.pid, peer.uid);
+}
+
+void Dispatch::received(SessionId session, std::string_view line,
+                        std::deque<Descriptor>& descriptors) {
+  const auto request = proto::decode_request(line);
+  if (!request) {
+    if (request.error().acquire && !descriptors.empty()) descriptors.pop_front();
+    reply(session, request.error().id, proto::Failure{request.error().error, {}});
+    return;
+  }
+  const auto outcome = serve(clients_.at(session), *request, descriptors);
+  pump();
+  if (outcome) return;
+  log::debug("session {}: {}: {}", session, proto::method_of(request->call),
+             outcome.error().message);
+  // Notifications get no answer, says JSON-RPC 2.0, section 4.1.
+  if (request->id) reply(session, request->id, proto::Failure{outcome.error(), {}});
+}
+
+void Dispatch::closed(SessionId session) {
+  clients_.erase(session);
+  arbiter_.disconnect(session);
+  pump();
+  log::debug("session {}: closed", session);
+}
+
+void Dispatch::violated(SessionId session, const Error& error) {
+  log::info("session {}, pid {}, uid {}: ended: {}", session, clients_.at(session).peer->pid,
+            clients_.at(session).peer->uid, error.message);
+  reply(session, std::nullopt, proto::Failure{error, {}});
+}
+
+bool Dispatch::detached(SessionId session) const {
+  return clients_.at(session).detached;
+}
+
+// One pass: what comes in by the draining is answered in the next, after others had their turn, so
+// that a client who never stops talking cannot keep the loop here (C15).
+void Dispatch::settle() {
+  pump();  // what the OS locks reported from outside of any request
+  const auto due = arbiter_.due(sessions_.now().steady);
+  const auto lists = std::exchange(lists_, {});
+  if (due.empty() && lists.empty()) return;
+
+  const bool fresh_list = std::ranges::any_of(
+      lists, [](const PendingList& pending) { return pending.list.after.lock == 0; });
+  if (fresh_list) {
+    drain(arbiter_.holding_sessions());
+  } else {
+    for (const Ticket ticket : due) drain(arbiter_.blockers(ticket));
+  }
+  arbiter_.expire(due);
+  pump();
+  answer_lists(lists);
+  sessions_.settle_later();
+}
+
+Dispatch::Outcome Dispatch::serve(Client& client, const Request& request,
+                                  Descriptors& descriptors) {
+  if (!client.greeted && !std::holds_alternative<proto::Hello>(request.call)) {
+    return fail(Errc::invalid_request,
+                fmt::format("the first request must be \"hello\" with \"protocol\": {}",
+                            proto::kProtocolVersion));
+  }
+  return std::visit([&](const auto& call) { return handle(client, request, call, descriptors); },
+                    request.call);
+}
+
+Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
+                                   const proto::Hello& hello, Descriptors&) {
+  if (hello.protocol != proto::kProtocolVersion) {
+    return fail(Errc::unsupported_protocol,
+                fmt::format("this is locketd {}, which speaks protocol {}, not {}", proto::kVersion,
+                            proto::kProtocolVersion, hello.protocol));
+  }
+  client.greeted = true;
+  client.stated_command = hello.command;
+  reply(client.session, request.id,
+        proto::Welcome{proto::kProtocolVersion, fmt::format("locketd/{}", proto::kVersion),
+                       ::getpid()});
+  return {};
+}
+
+Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
+                                   const proto::Acquire& acquire, Descriptors& descriptors) {
+  auto file = take_file(*client.peer, acquire, descriptors);
+  if (!file) return std::unexpected(file.error());
+  if (!request.id) return fail(Errc::invalid_request, "\"acquire\" needs an \"id\"");
+  if (arbiter_.entries_of(client.session) >= proto::kMaxRequestsPerSession) {
+    return fail(Errc::limit_reached,
+                fmt::format("this session holds or waits for {} locks, which is the limit",
+                            proto::kMaxRequestsPerSession));
+  }
+  const auto id = proto::identify(file->get());
+  if (!id)
+    return fail(Errc::bad_file,
+                fmt::format("cannot lock {}: {}", acquire.path, id.error().message));
+
+  Claim claim{client.session, *request.id, *id, acquire.mode, {}, acquire.path, acquire.reason};
+  if (acquire.timeout) claim.timeout = nanoseconds_of(*acquire.timeout);
+  const auto ticket = arbiter_.acquire(sessions_.now(), std::move(claim));
+  if (!ticket)
+    return fail(Errc::invalid_request,
+                fmt::format("the id {} is in use: its lock is held or waited for", *request.id));
+  os_locks_.adopt(*ticket, std::move(*file));
+  log::debug("session {}: asks for {} ({})", client.session, acquire.path,
+             proto::name_of(acquire.mode));
+  return {};
+}
+
+Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
+                                   const proto::Release& release, Descriptors&) {
+  if (!arbiter_.release(client.session, release.token)) {
+    return fail(
+        Errc::not_held,
+        fmt::format("cannot release unlocked lock: this session holds no token {}", release.token));
+  }
+  log::debug("session {}: releases {}", client.session, release.token);
+  if (request.id) reply(client.session, request.id, proto::Done{});
+  return {};
+}
+
+Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
+                                   const proto::Cancel& cancel, Descriptors&) {
+  if (!arbiter_.cancel(client.session, cancel.request)) {
+    return fail(Errc::not_held,
+                fmt::format("no lock is held or waited for by the id {}", cancel.request));
+  }
+  if (request.id) reply(client.session, request.id, proto::Done{});
+  return {};
+}
+
+Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
+                                   const proto::Detach& detach, Descriptors&) {
+  if (!client.peer->process) {
+    return fail(Errc::not_permitted,
+                "the kernel does not let locketd watch this process (no pidfd)");
+  }
+  client.detached = true;
+  if (!detach.command.empty()) client.stated_command = detach.command;
+  if (request.id) reply(client.session, request.id, proto::Done{});
+  return {};
+}
+
+Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const proto::List& list,
+                                   Descriptors&) {
+  if (request.id) lists_.push_back({client.session, *request.id, list});
+  return {};
+}
+
+Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const proto::Status&,
+                                   Descriptors&) {
+  const auto counts = arbiter_.counts();
+  proto::StatusReport report;
+  report.version = proto::kVersion;
+  report.socket = proto::escape(socket_path_);
+  report.pid = ::getpid();
+  report.uptime = seconds_between(started_.steady, sessions_.now().steady);
+  report.sessions = clients_.size();
+  report.locks = counts.locks;
+  report.holders = counts.holders;
+  report.waiters = counts.waiters;
+  report.grants = counts.grants;
+  if (request.id) reply(client.session, request.id, std::move(report));
+  return {};
+}
+
+void Dispatch::pump() {
+  while (const auto event = arbiter_.next_event()) {
+    std::visit([this](const auto& what) { perform(what); }, *event);
+  }
+}
+
+void Dispatch::perform(const Granted& event) {
+  log::debug("session {}: granted {}", event.session, event.token);
+  reply(event.session, event.request, proto::Grant{event.token});
+}
+
+void Dispatch::perform(const Refused& event) {
+  const Claim& claim = event.entry.claim;
+  proto::Failure failure;
+  switch (event.cause.why) {
+    case Refused::Why::timed_out:
+      failure.error = {Errc::timed_out, fmt::format("{} is locked", claim.path)};
+      failure.refusal = refusal_of(event);
+      break;
+    case Refused::Why::cancelled:
+      failure.error = {Errc::cancelled,
+                       fmt::format("the request for {} was cancelled", claim.path)};
+      break;
+    case Refused::Why::os_failed:
+      failure.error = {Errc::bad_file, fmt::format("cannot lock {}: {}", claim.path,
+                                                   std::strerror(event.cause.os_error))};
+      break;
+  }
+  log::debug("session {}: refused: {}", claim.session, failure.error.message);
+  reply(claim.session, claim.request, std::move(failure));
+}
+
+void Dispatch::reply(SessionId session, std::optional<RequestId> id, proto::Answer answer) {
+  sessions_.send(session, proto::encode(proto::Reply{id, std::move(answer)}));
+}
+
+void Dispatch::drain(std::vector<SessionId> sessions) {
+  std::ranges::sort(sessions);
+  const auto repeated = std::ranges::unique(sessions);
+  sessions.erase(repeated.begin(), repeated.end());
+  for (const SessionId session : sessions) sessions_.drain(session);
+}
+
+void Dispatch::answer_lists(const std::vector<PendingList>& lists) {
+  for (const PendingList& pending : lists) {
+    if (clients_.contains(pending.session))
+      reply(pending.session, pending.request, page_of(pending.list));
+  }
+}
+
+proto::Page Dispatch::page_of(const proto::List& list) const {
+  proto::Page page;
+  const Instant now = sessions_.now();
+  const auto add = [&](const Entry& entry, bool external) {
+    if (page.rows.size() == proto::kListPageRows) {
+      page.next = Cursor{page.rows.back().lock, page.rows.back().ticket};
+      return false;
+    }
+    page.rows.push_back(row_of(entry, external, now));
+    return true;
+  };
+  if (list.file) {
+    arbiter_.visit(*list.file, list.after, add);
+  } else {
+    arbiter_.visit(list.after, add);
+  }
+  return page;
+}
+
+proto::Row Dispatch::row_of(const Entry& entry, bool external, const Instant& now) const {
+  const Client& client = clients_.at(entry.claim.session);
+  proto::Row row;
+  row.lock = entry.lock;
+  row.ticket = entry.ticket;
+  row.path = entry.claim.path;
+  row.file = entry.claim.file;
+  row.state = entry.held ? proto::Row::State::held : proto::Row::State::waiting;
+  row.mode = entry.claim.mode;
+  row.external = external && !entry.held;
+  row.pid = client.peer->pid;
+  row.uid = client.peer->uid;
+  row.command = command_of(*client.peer);
+  if (row.command.empty()) row.command = client.stated_command;
+  row.reason = entry.claim.reason;
+  row.since = unix_time(entry.since.wall);
+  row.age = seconds_between(entry.since.steady, now.steady);
+  row.token = entry.token;
+  if (!entry.held && entry.claim.timeout)
+    row.timeout = proto::Seconds(*entry.claim.timeout).count();
+  return row;
+}
+
+proto::Refusal Dispatch::refusal_of(const Refused& event) const {
+  const FileId file = event.entry.claim.file;
+  const Instant now = sessions_.now();
+  proto::Refusal refusal;
+  refusal.path = event.entry.claim.path;
+  refusal.file = file;
+  refusal.external = event.cause.external;
+  refusal.waiters = arbiter_.waiters_of(file);
+  arbiter_.visit(file, {}, [&](const Entry& entry, bool) {
+    if (!entry.held || refusal.holders.size() == proto::kMaxHoldersInRefusal) return false;
+    refusal.holders.push_back(row_of(entry, false, now));
+    return true;
+  });
+  refusal.holder_count = arbiter_.holders_of(file);
+  return refusal;
+}
+
+}  // namespace locketd

@@ -1,0 +1,118 @@
+// Requests to the arbiter, the arbiter's events to replies and to the OS.
+//
+// Role: between sessions and arbiter; knows messages but neither sockets nor Asio, so that tests
+// and fuzzers drive whole sessions without either. Owned by Server. One thread only.
+//
+// Invariants:
+//  1. A request is never refused because of a holder, and `list` never answered, before what the
+//     holders' sockets already had has been heard (C7): such answers wait for settle().
+//  2. Nothing here calls back into itself: handlers only feed the arbiter, pump() only drains its
+//     events, and Sessions::drain() is called from settle() alone.
+
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/arbiter.hpp"
+#include "daemon/os_locks.hpp"
+#include "daemon/peer.hpp"
+#include "proto/codec.hpp"
+#include "proto/descriptor.hpp"
+
+namespace locketd {
+
+// The sessions' connections and the clock, as dispatch needs them. Implemented by Server.
+class Sessions {
+ public:
+  Sessions() = default;
+  virtual ~Sessions() = default;
+  Sessions(const Sessions&) = delete;
+  Sessions& operator=(const Sessions&) = delete;
+
+  virtual Instant now() const = 0;
+  virtual void send(SessionId session, std::string line) = 0;
+
+  // Reads what the session's socket has and handles it, or its end, right now.
+  virtual void drain(SessionId session) = 0;
+
+  // Calls settle() again, after others had their turn.
+  virtual void settle_later() = 0;
+};
+
+class Dispatch {
+ public:
+  Dispatch(Sessions& sessions, OsLocks& os_locks, std::string socket_path);
+
+  // The session's events, in this order; the peer lives until closed().
+  void opened(SessionId session, const Peer& peer);
+  void received(SessionId session, std::string_view line,
+                std::deque<locket::proto::Descriptor>& descriptors);
+  void closed(SessionId session);
+
+  // The answer to bytes that are no line of ours.
+  void violated(SessionId session, const locket::proto::Error& error);
+
+  // Has the session asked to live as long as its process, beyond its connection?
+  [[nodiscard]] bool detached(SessionId session) const;
+
+  // After each batch of the above, and when next_deadline() has come.
+  void settle();
+  [[nodiscard]] std::optional<Monotonic> next_deadline() const { return arbiter_.next_deadline(); }
+
+ private:
+  struct Client {
+    SessionId session = 0;
+    const Peer* peer = nullptr;
+    std::string stated_command;  // shown where the kernel does not tell
+    bool greeted = false;
+    bool detached = false;
+  };
+  struct PendingList {
+    SessionId session;
+    RequestId request;
+    locket::proto::List list;
+  };
+  using Request = locket::proto::Request;
+  using Descriptors = std::deque<locket::proto::Descriptor>;
+
+  using Outcome = std::expected<void, locket::proto::Error>;
+  Outcome serve(Client& client, const Request& request, Descriptors& descriptors);
+  Outcome handle(Client&, const Request&, const locket::proto::Hello&, Descriptors&);
+  Outcome handle(Client&, const Request&, const locket::proto::Acquire&, Descriptors&);
+  Outcome handle(Client&, const Request&, const locket::proto::Release&, Descriptors&);
+  Outcome handle(Client&, const Request&, const locket::proto::Cancel&, Descriptors&);
+  Outcome handle(Client&, const Request&, const locket::proto::Detach&, Descriptors&);
+  Outcome handle(Client&, const Request&, const locket::proto::List&, Descriptors&);
+  Outcome handle(Client&, const Request&, const locket::proto::Status&, Descriptors&);
+
+  void pump();
+  void perform(const Granted& event);
+  void perform(const Refused& event);
+  void perform(const TryLock& event) { os_locks_.try_lock(event.ticket, event.mode); }
+  void perform(const AwaitLock& event) { os_locks_.await_lock(event.ticket, event.mode); }
+  void perform(const Abandon& event) { os_locks_.abandon(event.ticket); }
+  void perform(const Discard& event) { os_locks_.discard(event.ticket); }
+
+  void reply(SessionId session, std::optional<RequestId> id, locket::proto::Answer answer);
+  void drain(std::vector<SessionId> sessions);
+  void answer_lists(const std::vector<PendingList>& lists);
+  [[nodiscard]] locket::proto::Page page_of(const locket::proto::List& list) const;
+  [[nodiscard]] locket::proto::Row row_of(const Entry& entry, bool external,
+                                          const Instant& now) const;
+  [[nodiscard]] locket::proto::Refusal refusal_of(const Refused& event) const;
+
+  Sessions& sessions_;
+  OsLocks& os_locks_;
+  const std::string socket_path_;
+  const Instant started_;
+  Arbiter arbiter_;
+  boost::unordered_flat_map<SessionId, Client> clients_;
+  std::vector<PendingList> lists_;
+};
+
+}  // namespace locketd

@@ -1,0 +1,46 @@
+// The listening socket: handed over by systemd, or made here.
+
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <string>
+
+#include "proto/descriptor.hpp"
+#include "proto/errors.hpp"
+
+namespace locketd {
+
+// Owned by Server. Its end removes the socket file where it was made here and is still this one.
+class Listener {
+ public:
+  // From LISTEN_FDS (sd_listen_fds(3)) where systemd started us with a socket; else binds `path`:
+  // makes its folder, replaces a socket that no daemon answers at, and refuses where one does.
+  static std::expected<Listener, locket::proto::Error> open(const std::string& path);
+
+  Listener(Listener&&) noexcept = default;
+  Listener& operator=(Listener&&) noexcept = delete;
+  ~Listener();
+
+  [[nodiscard]] int descriptor() const { return socket_.get(); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  struct Identity {
+    unsigned long device;
+    unsigned long inode;
+  };
+
+  Listener(locket::proto::Descriptor socket, std::string path)
+      : socket_(std::move(socket)), path_(std::move(path)) {}
+
+  static std::optional<locket::proto::Descriptor> inherited();
+  static std::expected<Listener, locket::proto::Error> bind(const std::string& path);
+
+  locket::proto::Descriptor socket_;
+  std::string path_;
+  locket::proto::Descriptor guard_;  // locked: two daemons never replace one another's socket
+  std::optional<Identity> made_;
+};
+
+}  // namespace locketd

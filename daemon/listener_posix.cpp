@@ -1,0 +1,170 @@
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+
+#include "daemon/listener.hpp"
+#include "proto/socket_path.hpp"
+#include "proto/text.hpp"
+#include "proto/transport.hpp"
+
+namespace locketd {
+namespace {
+
+using locket::proto::Descriptor;
+using locket::proto::Errc;
+using locket::proto::Error;
+
+constexpr int kFirstInherited = 3;  // SD_LISTEN_FDS_START
+constexpr int kBacklog = 4096;      // the kernel's own default for net.core.somaxconn
+
+std::unexpected<Error> os_error(std::string what) {
+  const int error = errno;
+  return std::unexpected(
+      Error{Errc::internal_error, fmt::format("{}: {}", what, std::strerror(error)), error});
+}
+
+std::string shown(const std::string& path) {
+  return locket::proto::escape(path);
+}
+
+// root's daemon is the machine's, for all users; a user's own is for that user alone.
+bool for_all_users() {
+  return ::geteuid() == 0;
+}
+
+std::expected<void, Error> make_folder(const std::string& socket_path) {
+  const auto folder = std::filesystem::path(socket_path).parent_path();
+  if (folder.empty() || std::filesystem::exists(folder)) return {};
+  std::error_code error;
+  // The parents as the umask says; the last one, which decides who may replace the socket, as we
+  // say.
+  if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), error);
+  if (::mkdir(folder.c_str(), for_all_users() ? 0755 : 0700) != 0 && errno != EEXIST) {
+    return os_error(fmt::format("cannot make the folder {}", shown(folder.string())));
+  }
+  return {};
+}
+
+// Held while the daemon lives. Between "nobody answers" and "unlink and bind", another daemon that
+// starts at the same moment could have bound: the guard lets only one in there.
+std::expected<Descriptor, Error> take_guard(const std::string& socket_path) {
+  const std::string path = socket_path + ".lock";
+  Descriptor guard(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!guard) return os_error(fmt::format("cannot open {}", shown(path)));
+  if (::flock(guard.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return os_error(fmt::format("cannot lock {}", shown(path)));
+    return std::unexpected(Error{
+        Errc::not_permitted,
+        fmt::format(
+            "another locketd already runs on {}: stop it first, or give this one another --socket",
+            shown(socket_path))});
+  }
+  return guard;
+}
+
+std::expected<void, Error> remove_stale(const std::string& path) {
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) != 0) return {};
+  if (!S_ISSOCK(info.st_mode)) {
+    return std::unexpected(Error{
+        Errc::not_permitted,
+        fmt::format("{} is in the way: it is not a socket; remove it, or give another --socket",
+                    shown(path))});
+  }
+  const auto answer = locket::proto::try_connect(path);
+  if (answer || answer.error().os_error != ECONNREFUSED) {
+    return std::unexpected(Error{
+        Errc::not_permitted,
+        fmt::format(
+            "a daemon already answers at {}: stop it first, or give this one another --socket",
+            shown(path))});
+  }
+  if (::unlink(path.c_str()) != 0)
+    return os_error(fmt::format("cannot remove the stale socket {}", shown(path)));
+  return {};
+}
+
+std::expected<Descriptor, Error> bind_socket(const std::string& path) {
+  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return os_error("cannot make a socket");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  // The mode is set by the umask, before anybody can connect: chmod would come after.
+  const mode_t umask_before = ::umask(for_all_users() ? 0111 : 0177);
+  const int bound =
+      ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  ::umask(umask_before);
+  if (bound != 0) return os_error(fmt::format("cannot listen on {}", shown(path)));
+  if (::listen(socket.get(), kBacklog) != 0)
+    return os_error(fmt::format("cannot listen on {}", shown(path)));
+  return socket;
+}
+
+std::string address_of(int socket) {
+  sockaddr_un address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  return {address.sun_path, ::strnlen(address.sun_path, sizeof address.sun_path)};
+}
+
+}  // namespace
+
+std::expected<Listener, Error> Listener::open(const std::string& path) {
+  if (auto socket = inherited()) {
+    std::string address = address_of(socket->get());
+    return Listener(std::move(*socket), std::move(address));
+  }
+  return bind(path);
+}
+
+Listener::~Listener() {
+  struct stat info{};
+  if (made_ && socket_ && ::lstat(path_.c_str(), &info) == 0 && info.st_dev == made_->device &&
+      info.st_ino == made_->inode) {
+    ::unlink(path_.c_str());
+  }
+}
+
+std::optional<Descriptor> Listener::inherited() {
+  const char* pid = std::getenv("LISTEN_PID");
+  const char* count = std::getenv("LISTEN_FDS");
+  const bool ours = pid != nullptr && count != nullptr && pid == std::to_string(::getpid()) &&
+                    std::string_view(count) == "1";
+  ::unsetenv("LISTEN_PID");
+  ::unsetenv("LISTEN_FDS");
+  ::unsetenv("LISTEN_FDNAMES");
+  if (!ours) return std::nullopt;
+  ::fcntl(kFirstInherited, F_SETFD, FD_CLOEXEC);
+  ::fcntl(kFirstInherited, F_SETFL, ::fcntl(kFirstInherited, F_GETFL) | O_NONBLOCK);
+  return Descriptor(kFirstInherited);
+}
+
+std::expected<Listener, Error> Listener::bind(const std::string& path) {
+  if (auto checked = locket::proto::check_socket_path(path); !checked)
+    return std::unexpected(checked.error());
+  if (auto made = make_folder(path); !made) return std::unexpected(made.error());
+  auto guard = take_guard(path);
+  if (!guard) return std::unexpected(guard.error());
+  if (auto removed = remove_stale(path); !removed) return std::unexpected(removed.error());
+  auto socket = bind_socket(path);
+  if (!socket) return std::unexpected(socket.error());
+
+  Listener listener(std::move(*socket), path);
+  listener.guard_ = std::move(*guard);
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) == 0) listener.made_ = {info.st_dev, info.st_ino};
+  return listener;
+}
+
+}  // namespace locketd

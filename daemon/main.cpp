@@ -1,0 +1,53 @@
+#include <sys/resource.h>
+#include <sysexits.h>
+
+#include <csignal>
+#include <exception>
+
+#include "daemon/listener.hpp"
+#include "daemon/log.hpp"
+#include "daemon/options.hpp"
+#include "daemon/server.hpp"
+#include "proto/text.hpp"
+#include "proto/version.hpp"
+
+namespace {
+
+// Each lock and each session costs a descriptor, and select(2) is used nowhere, which is what the
+// soft limit is there to protect: systemd.exec(5), LimitNOFILE.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int serve(const locketd::Options& options) {
+  auto listener = locketd::Listener::open(options.socket);
+  if (!listener) {
+    locketd::log::error("{}", listener.error().message);
+    return EX_UNAVAILABLE;
+  }
+  locketd::log::info("locketd {} listens on {}", locket::proto::kVersion,
+                     locket::proto::escape(listener->path()));
+  locketd::Server(std::move(*listener)).run();
+  locketd::log::info("stopped; holders keep their locks");
+  return EX_OK;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int exit_status = EX_OK;
+  const auto options = locketd::parse_options(argc, argv, exit_status);
+  if (!options) return exit_status;
+  locketd::log::set_level(options->log_level);
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  try {
+    return serve(*options);
+  } catch (const std::exception& error) {
+    locketd::log::error("{}", error.what());
+    return EX_SOFTWARE;
+  }
+}

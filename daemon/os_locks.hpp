@@ -1,0 +1,41 @@
+// The kernel's side of a lock, as the arbiter's events see it.
+//
+// Role: performs TryLock, AwaitLock, Abandon and Discard on descriptors that it keeps by ticket,
+// and reports each attempt's end once. Owned by Server, outlives Dispatch. Called on the loop's
+// thread only, and reports on it. An interface, so that tests and fuzzers drive the arbiter without
+// files.
+
+#pragma once
+
+#include <functional>
+
+#include "daemon/arbiter.hpp"
+#include "proto/descriptor.hpp"
+
+namespace locketd {
+
+class OsLocks {
+ public:
+  // May be called from within try_lock.
+  using Report = std::function<void(Ticket, OsResult, int os_error)>;
+
+  OsLocks() = default;
+  virtual ~OsLocks() = default;
+  OsLocks(const OsLocks&) = delete;
+  OsLocks& operator=(const OsLocks&) = delete;
+
+  virtual void report_to(Report report) = 0;
+
+  // Takes custody of the descriptor until discard().
+  virtual void adopt(Ticket ticket, locket::proto::Descriptor file) = 0;
+
+  virtual void try_lock(Ticket ticket, Mode mode) = 0;
+  virtual void await_lock(Ticket ticket, Mode mode) = 0;
+  virtual void abandon(Ticket ticket) = 0;
+
+  // Unlocks explicitly where locked: copies of the descriptor that leaked to a dead client's
+  // children must not keep the lock alive (C8).
+  virtual void discard(Ticket ticket) = 0;
+};
+
+}  // namespace locketd

@@ -1,0 +1,67 @@
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "daemon/peer.hpp"
+#include "proto/text.hpp"
+
+namespace locketd {
+namespace {
+
+using locket::proto::Descriptor;
+using locket::proto::Errc;
+using locket::proto::Error;
+
+#ifndef SO_PEERPIDFD
+constexpr int SO_PEERPIDFD = 77;  // asm-generic/socket.h of Linux 6.5
+#endif
+
+Descriptor open_process(int socket, pid_t pid) {
+  int fd = -1;
+  socklen_t size = sizeof fd;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &fd, &size) == 0) return Descriptor(fd);
+  // Older kernels: the pid could have been reused between connect(2) and here, which would only
+  // make us watch a wrong process; the connection's own end still ends the session.
+  if (pid <= 0) return {};
+  return Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
+
+}  // namespace
+
+std::expected<Peer, Error> identify_peer(int socket) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+    return std::unexpected(Error{Errc::internal_error, std::strerror(errno), errno});
+  }
+  return Peer{credentials.pid, credentials.uid, open_process(socket, credentials.pid)};
+}
+
+bool has_ended(const Peer& peer) {
+  if (!peer.process) return false;
+  pollfd process{peer.process.get(), POLLIN, 0};
+  return ::poll(&process, 1, 0) > 0;
+}
+
+std::string command_of(const Peer& peer) {
+  if (peer.pid <= 0) return {};
+  // Not cmdline: reading that can hang on a process whose memory is a stalled file.
+  const Descriptor file(
+      ::open(fmt::format("/proc/{}/comm", peer.pid).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return {};
+  std::array<char, 64> name{};
+  const ssize_t length = ::read(file.get(), name.data(), name.size());
+  if (length <= 0) return {};
+  std::string_view text(name.data(), static_cast<std::size_t>(length));
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  return locket::proto::escape(text);
+}
+
+}  // namespace locketd

@@ -1,0 +1,202 @@
+#include "daemon/server.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <chrono>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "daemon/dispatch.hpp"
+#include "daemon/flock_locks.hpp"
+#include "daemon/log.hpp"
+#include "daemon/session.hpp"
+#include "proto/text.hpp"
+
+namespace locketd {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kReadBytes = 64 * 1024;
+// How long accepting rests when descriptors or memory are short; sessions go on meanwhile.
+constexpr std::chrono::milliseconds kAcceptRest{50};
+
+}  // namespace
+
+class Server::Loop final : public Sessions, public SessionOwner {
+ public:
+  explicit Loop(Listener listener);
+
+  void run();
+
+  // Sessions, for dispatch.
+  Instant now() const override;
+  void send(SessionId session, std::string line) override;
+  void drain(SessionId session) override;
+  void settle_later() override;
+
+  // SessionOwner, for the sessions.
+  Dispatch& dispatch() override { return dispatch_; }
+  std::span<char> read_buffer() override { return buffer_; }
+  void batch_done() override;
+  void ended(SessionId session) override;
+
+ private:
+  using Acceptor = asio::local::stream_protocol::acceptor;
+
+  asio::awaitable<void> accept_loop();
+  void open_session(Session::Socket socket);
+  void flush();
+  void arm_timer();
+
+  asio::io_context context_{1};
+  Listener listener_;
+  Acceptor acceptor_;
+  asio::signal_set signals_;
+  asio::steady_timer timer_;
+  Monotonic armed_ = Monotonic::max();
+  bool settle_posted_ = false;
+  std::vector<char> buffer_;
+  SessionId last_session_ = 0;
+  boost::unordered_flat_map<SessionId, std::shared_ptr<Session>> sessions_;
+  std::vector<SessionId> to_flush_;
+  FlockLocks os_locks_;
+  Dispatch dispatch_;
+};
+
+Server::Server(Listener listener) : loop_(std::make_unique<Loop>(std::move(listener))) {}
+
+Server::~Server() = default;
+
+void Server::run() {
+  loop_->run();
+}
+
+Server::Loop::Loop(Listener listener)
+    : listener_(std::move(listener)),
+      acceptor_(context_, {}, listener_.descriptor()),
+      signals_(context_, SIGTERM, SIGINT),
+      timer_(context_),
+      buffer_(kReadBytes),
+      os_locks_([this](std::function<void()> task) {
+        asio::post(context_, [this, task = std::move(task)] {
+          task();
+          batch_done();
+        });
+      }),
+      dispatch_(*this, os_locks_, listener_.path()) {}
+
+void Server::Loop::run() {
+  signals_.async_wait([this](const auto& error, int) {
+    if (!error) context_.stop();
+  });
+  asio::co_spawn(context_, accept_loop(), asio::detached);
+  context_.run();
+  std::ignore = acceptor_.release();  // the listener closes it
+}
+
+Instant Server::Loop::now() const {
+  return {std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
+}
+
+void Server::Loop::send(SessionId session, std::string line) {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  found->second->send(std::move(line));
+  to_flush_.push_back(session);
+}
+
+void Server::Loop::drain(SessionId session) {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  const auto kept = found->second;
+  kept->drain();
+}
+
+void Server::Loop::settle_later() {
+  if (std::exchange(settle_posted_, true)) return;
+  asio::post(context_, [this] {
+    settle_posted_ = false;
+    batch_done();
+  });
+}
+
+void Server::Loop::batch_done() {
+  dispatch_.settle();
+  flush();
+  arm_timer();
+}
+
+void Server::Loop::ended(SessionId session) {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  const auto kept = std::move(found->second);  // dispatch looks at its peer until closed() returns
+  sessions_.erase(found);
+  dispatch_.closed(session);
+}
+
+asio::awaitable<void> Server::Loop::accept_loop() {
+  for (;;) {
+    auto [error, socket] = co_await acceptor_.async_accept(kNoThrow);
+    if (!error) {
+      open_session(std::move(socket));
+    } else if (error == asio::error::operation_aborted) {
+      co_return;
+    } else {
+      log::warning("cannot accept a connection: {}", error.message());
+      asio::steady_timer rest(context_, kAcceptRest);
+      co_await rest.async_wait(kNoThrow);
+    }
+  }
+}
+
+void Server::Loop::open_session(Session::Socket socket) {
+  auto peer = identify_peer(socket.native_handle());
+  if (!peer) {
+    log::warning("a connection was closed: cannot tell whose it is: {}", peer.error().message);
+    return;
+  }
+  const SessionId id = ++last_session_;
+  auto session = std::make_shared<Session>(*this, id, std::move(socket), std::move(*peer));
+  sessions_.emplace(id, session);
+  dispatch_.opened(id, session->peer());
+  session->start();
+}
+
+void Server::Loop::flush() {
+  // A session may end while it is flushed, and its locks' next holders then have lines as well.
+  while (!to_flush_.empty()) {
+    for (const SessionId id : std::exchange(to_flush_, {})) {
+      const auto found = sessions_.find(id);
+      if (found == sessions_.end()) continue;
+      const auto kept = found->second;
+      kept->flush();
+    }
+  }
+}
+
+// An armed timer is left alone when its deadline went away: one early wake-up at most is cheaper
+// than a system call for each wait that ends in time. None is armed when nothing waits.
+void Server::Loop::arm_timer() {
+  const auto next = dispatch_.next_deadline();
+  if (!next || *next >= armed_) return;
+  armed_ = *next;
+  timer_.expires_at(*next);
+  timer_.async_wait([this](const auto& error) {
+    if (error) return;
+    armed_ = Monotonic::max();
+    batch_done();
+  });
+}
+
+}  // namespace locketd

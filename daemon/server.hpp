@@ -1,0 +1,30 @@
+// The loop: accepts connections, gives sessions their turns, and wakes for deadlines.
+//
+// Role: owns the io_context, the sessions, dispatch and the OS locks; nothing else includes Asio
+// but session.hpp. Owned by main.
+
+#pragma once
+
+#include <memory>
+
+#include "daemon/listener.hpp"
+
+namespace locketd {
+
+class Server {
+ public:
+  explicit Server(Listener listener);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Until SIGTERM or SIGINT. Then connections are closed and descriptors too, but nothing is
+  // unlocked: whoever holds a lock goes on holding it.
+  void run();
+
+ private:
+  class Loop;
+  std::unique_ptr<Loop> loop_;
+};
+
+}  // namespace locketd

@@ -1,0 +1,178 @@
+#include "daemon/session.hpp"
+
+#include <fmt/core.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "daemon/dispatch.hpp"
+#include "daemon/log.hpp"
+#include "proto/limits.hpp"
+#include "proto/transport.hpp"
+
+namespace locketd {
+
+namespace asio = boost::asio;
+namespace proto = locket::proto;
+
+namespace {
+
+constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
+
+// What a drain reads at most: more than a socket can hold, so that all that was there is heard.
+constexpr std::size_t kDrainBytes = 1024 * 1024;
+
+}  // namespace
+
+Session::Session(SessionOwner& owner, SessionId id, Socket socket, Peer peer)
+    : owner_(owner),
+      id_(id),
+      peer_(std::move(peer)),
+      socket_(std::move(socket)),
+      process_(socket_.get_executor()),
+      lines_(proto::kMaxLineBytes) {}
+
+void Session::start() {
+  const auto spawn = [this](Awaitable<void> coroutine) {
+    asio::co_spawn(socket_.get_executor(), std::move(coroutine), asio::detached);
+  };
+  spawn(read_loop());
+  if (peer_.process) {
+    process_.assign(peer_.process.get());
+    spawn(watch_process());
+  }
+}
+
+void Session::send(std::string line) {
+  if (ended_ || !socket_.is_open()) return;
+  if (outbox_.empty()) {
+    outbox_ = std::move(line);
+  } else {
+    outbox_ += line;
+  }
+}
+
+void Session::flush() {
+  if (ended_ || writing_ || outbox_.empty()) return;
+  const auto sent =
+      proto::try_send(socket_.native_handle(), std::string_view(outbox_).substr(sent_), -1);
+  if (!sent) {
+    handle_end_of_input();
+    return;
+  }
+  sent_ += *sent;
+  if (sent_ == outbox_.size()) {
+    outbox_.clear();
+    sent_ = 0;
+  } else if (outbox_.size() - sent_ > kOutboxLimit) {
+    log::info("session {}, pid {}: ended: it does not read its answers", id_, peer_.pid);
+    end();
+  } else {
+    writing_ = true;
+    asio::co_spawn(socket_.get_executor(), write_loop(), asio::detached);
+  }
+}
+
+void Session::drain() {
+  for (std::size_t bytes = 0; bytes < kDrainBytes && !input_over_ && !ended_;
+       bytes += proto::kMaxLineBytes) {
+    if (receive() != Input::some) break;
+  }
+  if (!ended_ && has_ended(peer_)) end();
+}
+
+void Session::end() {
+  if (std::exchange(ended_, true)) return;
+  const auto self = shared_from_this();
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  if (process_.is_open()) std::ignore = process_.release();  // peer_ closes it
+  owner_.ended(id_);
+}
+
+Session::Awaitable<void> Session::read_loop() {
+  const auto self = shared_from_this();
+  while (!ended_ && !input_over_) {
+    const bool paused = outbox_.size() - sent_ > kOutboxPause;
+    const auto wait = paused ? Socket::wait_write : Socket::wait_read;
+    const auto [error] = co_await socket_.async_wait(wait, kNoThrow);
+    if (error || ended_) break;
+    if (paused) continue;
+    receive();
+    owner_.batch_done();
+  }
+}
+
+Session::Awaitable<void> Session::write_loop() {
+  const auto self = shared_from_this();
+  const auto [error] = co_await socket_.async_wait(Socket::wait_write, kNoThrow);
+  writing_ = false;
+  if (!error) flush();
+}
+
+Session::Awaitable<void> Session::watch_process() {
+  const auto self = shared_from_this();
+  const auto [error] =
+      co_await process_.async_wait(asio::posix::stream_descriptor::wait_read, kNoThrow);
+  if (error || ended_) co_return;
+  end();
+  owner_.batch_done();
+}
+
+Session::Input Session::receive() {
+  const auto buffer = owner_.read_buffer();
+  const auto received = proto::try_receive(socket_.native_handle(), buffer, descriptors_);
+  if (!received || received->closed) {
+    handle_end_of_input();
+    return Input::over;
+  }
+  if (received->bytes == 0) return Input::none;
+  lines_.append({buffer.data(), received->bytes});
+  if (received->truncated) {
+    violate({proto::Errc::limit_reached, "locketd could not take the descriptors that came"});
+    return Input::over;
+  }
+  return handle_lines() ? Input::some : Input::over;
+}
+
+bool Session::handle_lines() {
+  for (;;) {
+    const auto line = lines_.next();
+    if (!line) return violate(line.error()), false;
+    if (!*line) break;
+    owner_.dispatch().received(id_, **line, descriptors_);
+    if (ended_) return false;
+  }
+  if (!lines_.partial() && !descriptors_.empty()) {
+    violate({proto::Errc::invalid_request,
+             fmt::format("{} descriptors came that no request takes: one goes with each acquire",
+                         descriptors_.size())});
+    return false;
+  }
+  return true;
+}
+
+// A detached session goes on without its connection, until its process ends.
+void Session::handle_end_of_input() {
+  input_over_ = true;
+  if (ended_) return;
+  if (!owner_.dispatch().detached(id_)) {
+    end();
+    return;
+  }
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  outbox_.clear();
+  sent_ = 0;
+}
+
+void Session::violate(const proto::Error& error) {
+  owner_.dispatch().violated(id_, error);
+  flush();
+  end();
+}
+
+}  // namespace locketd

@@ -1,0 +1,93 @@
+// One client process's connection: bytes and descriptors in, lines out.
+//
+// Owned by Server and by its own coroutines; lives until the connection or the client's process
+// ends, whichever comes first (C8). One thread only.
+//
+// Invariants:
+//  1. Nothing here blocks, and nothing grows without bound: no reading while the client does not
+//     read (kOutboxPause), and the session's end when its answers reach kOutboxLimit (C15).
+//  2. end() may come at any time, also from within a drain; afterwards nothing is handled or sent.
+
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "daemon/arbiter.hpp"
+#include "daemon/peer.hpp"
+#include "proto/descriptor.hpp"
+#include "proto/framing.hpp"
+
+namespace locketd {
+
+class Dispatch;
+
+// What a session needs of the server.
+class SessionOwner {
+ public:
+  SessionOwner() = default;
+  virtual ~SessionOwner() = default;
+  SessionOwner(const SessionOwner&) = delete;
+  SessionOwner& operator=(const SessionOwner&) = delete;
+
+  virtual Dispatch& dispatch() = 0;
+  virtual std::span<char> read_buffer() = 0;  // shared by all sessions; used within one call
+  virtual void batch_done() = 0;              // settle, flush, arm the timer
+  virtual void ended(SessionId session) = 0;
+};
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  using Socket = boost::asio::local::stream_protocol::socket;
+
+  static constexpr std::size_t kOutboxPause = 256 * 1024;
+  // A client whose every request is refused at once while it is busy elsewhere stays below.
+  static constexpr std::size_t kOutboxLimit = 16 * 1024 * 1024;
+
+  Session(SessionOwner& owner, SessionId id, Socket socket, Peer peer);
+
+  void start();
+  [[nodiscard]] const Peer& peer() const { return peer_; }
+
+  // Queues; the line goes out at the next flush().
+  void send(std::string line);
+  void flush();
+
+  // Handles what the socket has now, as far as it was there when the call began.
+  void drain();
+  void end();
+
+ private:
+  template <typename T>
+  using Awaitable = boost::asio::awaitable<T>;
+
+  enum class Input { some, none, over };
+
+  Awaitable<void> read_loop();
+  Awaitable<void> write_loop();
+  Awaitable<void> watch_process();
+  Input receive();
+  bool handle_lines();
+  void handle_end_of_input();
+  void violate(const locket::proto::Error& error);
+
+  SessionOwner& owner_;
+  const SessionId id_;
+  const Peer peer_;
+  Socket socket_;
+  boost::asio::posix::stream_descriptor process_;  // peer_'s pidfd, not owned
+  locket::proto::LineBuffer lines_;
+  std::deque<locket::proto::Descriptor> descriptors_;
+  std::string outbox_;
+  std::size_t sent_ = 0;  // of the outbox
+  bool writing_ = false;  // write_loop is waiting for room
+  bool input_over_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace locketd
