@@ -1,0 +1,73 @@
+// One attempt to get one lock: open the file, ask, wait, and see that the path still means that
+// file (C3, C11, C13).
+//
+//     begin ──▶ asked ──▶ granted, path still names the file ──▶ Hold
+//                 ▲            │
+//                 └────────────┴── unlinked or replaced: let go, open again, ask with the time left
+//
+// Owned by the thread that waits, for as long as it waits; not thread-safe. Destroying it gives up:
+// nothing stays locked and the daemon is told.
+//
+// Invariants:
+//  1. Whatever ends it other than a Hold unlocks its own copy of the descriptor before closing it:
+//  a
+//     daemon that died may have locked it already, and a forked child may have another copy.
+//  2. A timeout is never reported early; late by kReplyGrace at most where the daemon is silent.
+
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <string>
+
+#include "client/connection.hpp"
+#include "client/custody.hpp"
+#include "client/deadline.hpp"
+#include "proto/descriptor.hpp"
+#include "proto/messages.hpp"
+
+namespace locket::client {
+
+// What to lock and how; `path` is absolute, as bytes, and `reason` is escaped text.
+struct Wish {
+  std::string path;
+  proto::Mode mode = proto::Mode::exclusive;
+  std::optional<proto::Seconds> timeout;  // none: for ever; checked by check_timeout()
+  std::string reason;
+};
+
+class Acquisition {
+ public:
+  // Opens the file and sends the request; blocks as long as the file system does.
+  static std::expected<Acquisition, proto::Failure> begin(Connection& connection, Wish wish);
+
+  Acquisition(Acquisition&&) noexcept = default;
+  Acquisition& operator=(Acquisition&&) = delete;
+  ~Acquisition();
+
+  using Outcome = std::expected<Hold, proto::Failure>;
+
+  // Waits until the attempt has ended, but not past `until`: none means that it still waits in the
+  // queue, and one may call again. Must not be called again after an outcome.
+  std::optional<Outcome> wait(TimePoint until = kNever);
+
+  [[nodiscard]] proto::FileId file() const { return file_; }
+
+ private:
+  Acquisition(Connection& connection, Wish wish);
+
+  std::expected<void, proto::Failure> ask();
+  std::optional<Outcome> check_grant(proto::Token token);
+  void give_up();
+  [[nodiscard]] proto::Failure silence() const;
+
+  Connection* connection_;
+  Wish wish_;
+  TimePoint deadline_;  // the caller's
+  TimePoint backstop_;  // when to stop believing that the daemon answers
+  proto::Descriptor descriptor_;
+  proto::FileId file_;
+  Pending pending_;
+};
+
+}  // namespace locket::client

@@ -1,0 +1,249 @@
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/ctl/command.hpp"
+#include "client/deadline.hpp"
+#include "client/holders.hpp"
+#include "client/lock.hpp"
+#include "client/process.hpp"
+#include "client/queries.hpp"
+#include "proto/text.hpp"
+
+namespace locketctl {
+namespace {
+
+namespace client = locket::client;
+namespace proto = locket::proto;
+using proto::Error;
+using proto::Failure;
+
+// As shells do: a command that cannot be run, and one that is not there.
+constexpr int kCannotExecute = 126;
+constexpr int kNotFound = 127;
+// How long to wait in silence.
+constexpr std::chrono::seconds kSilence{2};
+
+struct RunOptions {
+  bool shared = false;
+  bool exclusive = false;  // the default: said for clarity
+  bool at_once = false;
+  bool verbose = false;
+  std::optional<std::string> wait;
+  int conflict_status = 1;
+  std::string reason;
+  std::string shell_command;
+  std::string lock;
+  std::vector<std::string> command;
+};
+
+// CLI11 does not see LOCK and COMMAND.
+class RunFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "Usage: locketctl run [OPTIONS] LOCK [--] COMMAND...\n"
+           "       locketctl run [OPTIONS] LOCK -c STRING\n";
+  }
+};
+
+// LOCK [--] COMMAND..., or LOCK -c STRING as flock(1) has it.
+std::optional<std::string> take_words(RunOptions& options, Words words) {
+  if (words.empty()) return "the lock file is missing: locketctl run LOCK -- COMMAND";
+  options.lock = words.front();
+  words.erase(words.begin());
+  if (words.size() == 2 && (words.front() == "-c" || words.front() == "--command")) {
+    options.shell_command = words.back();
+    words.clear();
+  }
+  if (!words.empty() && words.front() == "--") words.erase(words.begin());
+  if (!options.shell_command.empty() && !words.empty()) {
+    return fmt::format("with -c there can be no other command: {}", proto::escape(words.front()));
+  }
+  options.command = std::move(words);
+  if (!options.shell_command.empty()) {
+    const char* shell = std::getenv("SHELL");
+    options.command = {shell != nullptr && *shell != '\0' ? shell : "/bin/sh", "-c",
+                       options.shell_command};
+  }
+  if (options.command.empty())
+    return fmt::format("the command is missing: locketctl run {} -- COMMAND",
+                       proto::escape(options.lock));
+  return std::nullopt;
+}
+
+std::expected<std::optional<proto::Seconds>, Error> timeout_of(const RunOptions& options) {
+  if (options.at_once) return proto::Seconds::zero();
+  if (!options.wait) return std::nullopt;
+  const std::string& text = *options.wait;
+  double seconds = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error == std::errc::invalid_argument || stop != text.data() + text.size()) {
+    return std::unexpected(
+        Error{proto::Errc::invalid_params,
+              fmt::format("-w takes a number of seconds, not \"{}\"", proto::escape(text))});
+  }
+  if (error == std::errc::result_out_of_range) seconds = HUGE_VAL;
+  return client::check_timeout(seconds);
+}
+
+std::string whom_we_wait_for(client::Process& process, const std::string& path,
+                             proto::FileId file) {
+  proto::Refusal refusal;
+  refusal.file = file;
+  for (proto::Row& row :
+       client::list(process.connection, file).value_or(std::vector<proto::Row>{})) {
+    if (row.state == proto::Row::State::held) {
+      refusal.holders.push_back(std::move(row));
+    } else {
+      refusal.external |= row.external;
+      if (row.pid != ::getpid()) ++refusal.waiters;
+    }
+  }
+  refusal.holder_count = refusal.holders.size();
+  const auto holders = client::holders_of(refusal, process.connection.daemon_pid());
+  return "waiting: " + client::refusal_text(proto::escape(path), refusal, holders);
+}
+
+client::Acquisition::Outcome wait_for(client::Acquisition& attempt, client::Lock& lock,
+                                      const RunOptions& options) {
+  if (options.verbose || ::isatty(STDERR_FILENO) == 1) {
+    if (auto outcome = attempt.wait(client::Clock::now() + kSilence)) return std::move(*outcome);
+    complain(whom_we_wait_for(client::process(), lock.path(), attempt.file()));
+  }
+  return std::move(*attempt.wait());
+}
+
+int refuse(const Failure& failure, const client::Lock& lock, const RunOptions& options,
+           std::optional<proto::Seconds> timeout) {
+  if (failure.error.code != proto::Errc::timed_out) return fail(failure.error);
+  std::string text = failure.error.message;
+  if (const auto& refusal = failure.refusal) {
+    const auto holders = client::holders_of(*refusal, client::process().connection.daemon_pid());
+    text = client::refusal_text(proto::escape(lock.path()), *refusal, holders);
+  }
+  complain(client::timeout_text(text, timeout.value_or(proto::Seconds::zero())));
+  return options.conflict_status;
+}
+
+// Returns only when it fails. The command inherits the descriptor and so a copy of the kernel lock,
+// and the daemon has been asked to keep its own until this process ends.
+int become(const RunOptions& options, const client::Lock& lock, client::Hold hold) {
+  const int descriptor = hold.descriptor.release();
+  ::fcntl(descriptor, F_SETFD, 0);
+  ::setenv("LOCKET_TOKEN", std::to_string(hold.token).c_str(), 1);
+  ::setenv("LOCKET_PATH", lock.path().c_str(), 1);
+  std::vector<char*> arguments;
+  for (const std::string& word : options.command)
+    arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  ::execvp(arguments.front(), arguments.data());
+  const int error = errno;
+  complain(fmt::format("cannot run {}: {}", proto::escape(options.command.front()),
+                       std::strerror(error)));
+  return error == ENOENT ? kNotFound : kCannotExecute;
+}
+
+std::string base_name(const std::string& path) {
+  const auto slash = path.find_last_of('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+int run(const RunOptions& options) {
+  const auto timeout = timeout_of(options);
+  if (!timeout) return fail(timeout.error());
+  auto made = client::Lock::make(options.lock);
+  if (!made) return fail(made.error());
+  client::Lock& lock = **made;
+  if (auto set = lock.set_reason(options.reason); !set) return fail(set.error());
+
+  const auto begun = client::Clock::now();
+  auto attempt =
+      lock.begin(options.shared ? proto::Mode::shared : proto::Mode::exclusive, *timeout);
+  if (!attempt) return refuse(attempt.error(), lock, options, *timeout);
+  auto hold = wait_for(*attempt, lock, options);
+  if (!hold) return refuse(hold.error(), lock, options, *timeout);
+
+  if (auto detached =
+          client::detach(client::process().connection, base_name(options.command.front()));
+      !detached) {
+    return fail(detached.error());
+  }
+  if (options.verbose) {
+    const proto::Seconds waited = client::Clock::now() - begun;
+    complain(fmt::format("got {} after {:.3f} s, token {}; running {}", proto::escape(lock.path()),
+                         waited.count(), hold->token, proto::escape(options.command.front())));
+  }
+  return become(options, lock, std::move(*hold));
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Action& action) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* command = app.add_subcommand(
+      "run", "Acquire a lock, then become a command that keeps it until it ends");
+  command->formatter(std::make_shared<RunFormatter>());
+  command->add_flag("-s,--shared", options->shared, "Acquire a shared lock");
+  command->add_flag("-x,--exclusive", options->exclusive, "Acquire an exclusive lock (the default)")
+      ->excludes("--shared");
+  auto* at_once = command->add_flag("-n,--nonblock", options->at_once,
+                                    "Do not wait: fail when the lock is not free");
+  command->add_option("-w,--timeout", options->wait, "Wait that long, fractions allowed, then fail")
+      ->type_name("SECONDS")
+      ->excludes(at_once);
+  command
+      ->add_option("-E,--conflict-exit-code", options->conflict_status,
+                   "Exit status when the lock was not had")
+      ->type_name("CODE")
+      ->check(CLI::Range(0, 255))
+      ->capture_default_str();
+  command->add_option("-c,--command", options->shell_command, "Run this by the shell ($SHELL)")
+      ->type_name("STRING");
+  command->add_option("--reason", options->reason, "What to tell others who want the lock")
+      ->type_name("TEXT");
+  command->add_flag("--verbose", options->verbose, "Tell about waiting and getting the lock");
+  command->footer(
+      "The command has LOCKET_TOKEN and LOCKET_PATH in its environment.\n"
+      "Exit status: the command's own; 1 (or -E) when the lock was not had; 64 and up, as in\n"
+      "sysexits.h, for other errors; 126 when the command cannot be run, 127 when it is not "
+      "found.");
+  command->callback([options, &action] {
+    action = [options](const Words& words) {
+      if (const auto problem = take_words(*options, words)) {
+        complain(*problem);
+        return EX_USAGE;
+      }
+      return run(*options);
+    };
+  });
+}
+
+Words split_words(const CLI::App& app, Words& arguments) {
+  if (arguments.empty() || arguments.front() != "run") return {};
+  const CLI::App* run = app.get_subcommand("run");
+  auto word = arguments.begin() + 1;
+  while (word != arguments.end() && word->size() > 1 && word->front() == '-' && *word != "--") {
+    const CLI::Option* option = run->get_option_no_throw(*word);
+    const bool value_follows = option != nullptr && option->get_items_expected_max() > 0;
+    word += value_follows && word + 1 != arguments.end() ? 2 : 1;
+  }
+  Words words(word, arguments.end());
+  arguments.erase(word, arguments.end());
+  if (!words.empty() && words.front() == "--") words.erase(words.begin());
+  return words;
+}
+
+}  // namespace locketctl

@@ -1,0 +1,171 @@
+/* liblocket: file locks that processes of one machine take in turn, arbitrated by locketd.
+ *
+ * A lock is held by a process, on a file: device and inode, by whatever path (C1). A held lock is
+ * an flock(2) on that very file, so flock(1), locket.py and filelock keep working beside it (C6).
+ *
+ * The rules of this interface:
+ *
+ *  1. Ownership. What a function of the name locket_*new* hands out is freed by locket_free, and an
+ *     error by locket_error_free; both take NULL. Every other pointer that comes out belongs to the
+ *     object that it was asked of and lives as long as that.
+ *  2. Errors. What can fail returns a locket_code, LOCKET_OK (0) for success. `error` may be NULL;
+ *     else *error is set in every case: to NULL on success, to a new object on failure.
+ *  3. Threads. Every function may be called from any thread at any time, also on the same lock, but
+ *     for locket_free and locket_error_free, which must be the last call on their object. A
+ *     locket_error does not change. Not for signal handlers. After fork(2), only in the parent.
+ *  4. Text. Paths are bytes that end with a NUL, as the kernel takes them. Everything else is
+ * UTF-8; in texts that others chose (commands, reasons, and paths inside of messages) control
+ *     characters and broken UTF-8 are escaped as \n, \xHH, so they are safe to print.
+ *  5. Time. Seconds as double; durations on the monotonic clock, dates since the epoch (1970).
+ *  6. Stability. Symbols, constants and the order of members never change within one soname. Codes
+ *     may be added: treat an unknown one as LOCKET_INTERNAL. Members are only added at the end of a
+ *     struct, which is why only the library makes one.
+ *
+ * The library makes one connection to the daemon, when it is first needed, and keeps it. It looks
+ * for the socket at $LOCKET_SOCKET, else $XDG_RUNTIME_DIR/locket/locketd.sock, then
+ * /run/locket/locketd.sock. It starts no thread and installs no signal handler. */
+
+#ifndef LOCKET_LOCKET_H
+#define LOCKET_LOCKET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define LOCKET_API __attribute__((visibility("default")))
+#else
+#define LOCKET_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A handle on the lock of one file. Any number of handles on the same file are the same lock (C5).
+ */
+typedef struct locket_lock locket_lock;
+
+/* Why a call failed. */
+typedef struct locket_error locket_error;
+
+typedef enum locket_code {
+  LOCKET_OK = 0,
+  LOCKET_TIMED_OUT = 1,        /* somebody else held the lock all the time */
+  LOCKET_NOT_HELD = 2,         /* cannot release unlocked lock */
+  LOCKET_INVALID_ARGUMENT = 3, /* a timeout, path or reason that nothing can be done with */
+  LOCKET_FILE_ERROR = 4,       /* the lock file cannot be opened or locked */
+  LOCKET_NO_DAEMON = 5,        /* no locketd answers */
+  LOCKET_CONNECTION_LOST = 6,  /* locketd went away while this call waited for it */
+  LOCKET_LIMIT_REACHED = 7,    /* a limit of locketd's or of the system's; the message names it */
+  LOCKET_NOT_PERMITTED = 8,
+  LOCKET_INTERNAL = 9 /* out of memory, or a mistake in locketd or this library */
+} locket_code;
+
+typedef enum locket_mode { LOCKET_EXCLUSIVE = 0, LOCKET_SHARED = 1 } locket_mode;
+
+/* ---- Locks ---- */
+
+/* Makes a handle; locks nothing and does not look at the file. A relative `path` is made absolute
+ * by the working directory of now. Does not block.
+ *
+ * LOCKET_INVALID_ARGUMENT for a path that is empty or longer than 4095 bytes (path_resolution(7)),
+ * LOCKET_FILE_ERROR where the working directory is gone. *lock is NULL on failure. */
+LOCKET_API locket_code locket_new(const char* path, locket_lock** lock, locket_error** error);
+
+/* Releases every lock that was acquired through this handle and is still held, and frees it. Does
+ * not block. No other thread may be in a call on it. NULL is allowed. */
+LOCKET_API void locket_free(locket_lock* lock);
+
+/* Waits for the lock and takes it. First come, first served among the daemon's clients (C4).
+ *
+ * `timeout` points to seconds from 0 to 1e9, fractions allowed: 0 tries once, NULL waits for ever,
+ * as with select(2). Blocks for no longer than that, never gives up earlier, and also gives up when
+ * the daemon is stopped (C3); opening the file takes as long as its file system does.
+ *
+ * Opens the file for reading, or for writing where only that is allowed, and creates it with mode
+ * 0666 less umask where it is missing; never writes to it (C12). When the file was unlinked or
+ * replaced meanwhile, begins again with the time that is left (C11).
+ *
+ * Not re-entrant: a second exclusive acquire waits for the first one's release, also in the thread
+ * that holds the lock. Shared locks may be held many times, also through one handle; each needs a
+ * release of its own.
+ *
+ * Fails as said at the codes; after LOCKET_TIMED_OUT the error tells who holds the lock (C13). With
+ * timeout 0, LOCKET_NO_DAEMON also stands for a daemon that gave no answer for a second. */
+LOCKET_API locket_code locket_acquire(locket_lock* lock, locket_mode mode, const double* timeout,
+                                      locket_error** error);
+
+/* Gives back one hold: the one that the calling thread acquired last through this handle, else the
+ * last one acquired through it, else any that this process has on the file that the path names now
+ * (C5). Any thread may do so. When it returns, the lock is free or the next waiter's (C7).
+ *
+ * Does not wait for the daemon and works without one. LOCKET_NOT_HELD when there is none to give
+ * back; then nothing changes. Of two threads that race for one hold exactly one succeeds. */
+LOCKET_API locket_code locket_release(locket_lock* lock, locket_error** error);
+
+/* 1 when locket_release would find something to release, else 0. Does not block. */
+LOCKET_API int locket_is_held(locket_lock* lock);
+
+/* The fencing token of the hold that locket_release would give back; 0 when there is none. Tokens
+ * strictly increase from grant to grant and stay below 2^53. Does not block. */
+LOCKET_API uint64_t locket_token(locket_lock* lock);
+
+/* What others are told while this handle's later acquires wait or hold; NULL for nothing. UTF-8, at
+ * most 1024 bytes when escaped, else LOCKET_INVALID_ARGUMENT. Copied. Does not block. */
+LOCKET_API locket_code locket_set_reason(locket_lock* lock, const char* reason,
+                                         locket_error** error);
+
+/* The absolute path, as bytes. */
+LOCKET_API const char* locket_path(const locket_lock* lock);
+
+/* LOCKET_INVALID_ARGUMENT unless locket_acquire would take this timeout; NULL is fine. For wrappers
+ * that are given a timeout before they need it. */
+LOCKET_API locket_code locket_check_timeout(const double* timeout, locket_error** error);
+
+/* The library's version, as "1.2.3". */
+LOCKET_API const char* locket_version(void);
+
+/* ---- Errors: what they return belongs to the error ----
+ *
+ * Of an error about somebody else's lock, the first call for its message or holders looks up user
+ * names and, for an external holder, /proc; it may block as long as getpwuid_r(3) does. The others
+ * do not block. */
+
+/* One who holds a lock that was not had. */
+typedef struct locket_holder {
+  int64_t pid;  /* 0 when it cannot be told, as from another pid namespace */
+  uint32_t uid; /* UINT32_MAX when it cannot be told */
+  locket_mode mode;
+  const char* user;    /* by getpwuid_r(3), else the number */
+  const char* command; /* as in /proc/PID/comm, or what the process becomes; may be "" */
+  const char* reason;  /* see locket_set_reason; may be "" */
+  double since;        /* when it got the lock; 0 when it cannot be told */
+  double held_s;       /* for how long it has had it; 0 when it cannot be told */
+  uint64_t token;      /* 0 for an external holder */
+  int external;        /* 1 when it locked the file without locketd, as flock(1) does */
+} locket_holder;
+
+LOCKET_API locket_code locket_error_code(const locket_error* error);
+
+/* errno where a system call failed, else 0. */
+LOCKET_API int locket_error_os_error(const locket_error* error);
+
+/* One line without a full stop. */
+LOCKET_API const char* locket_error_message(const locket_error* error);
+
+/* The lock file's path, as bytes; "" where the failure concerns none. */
+LOCKET_API const char* locket_error_path(const locket_error* error);
+
+/* How many holders the error describes; eight at most, the message says how many more there are. */
+LOCKET_API size_t locket_error_holder_count(const locket_error* error);
+
+/* NULL when there are not so many. */
+LOCKET_API const locket_holder* locket_error_holder(const locket_error* error, size_t index);
+
+LOCKET_API void locket_error_free(locket_error* error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

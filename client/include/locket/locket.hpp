@@ -1,0 +1,325 @@
+// liblocket for C++17: locket.h with destructors, exceptions and the standard library's own locks.
+//
+//     locket::file_lock file("/srv/app/db.lock");
+//     std::lock_guard held(file);                                // waits for ever
+//
+//     locket::guard held(locket::lock_file("db.lock", 30s));     // waits for thirty seconds
+//
+// Header-only, over the C interface alone, so it does not depend on the compiler that built the
+// library. What locket.h says of threads, files, order and limits holds here too.
+
+#ifndef LOCKET_LOCKET_HPP
+#define LOCKET_LOCKET_HPP
+
+#include <locket/locket.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace locket {
+
+// Seconds, fractions allowed; every duration of <chrono> turns into it by itself.
+using duration = std::chrono::duration<double>;
+
+// One who holds a lock that was not had; texts are safe to print. See locket_holder.
+struct holder {
+  std::int64_t pid = 0;
+  std::uint32_t uid = 0;
+  std::string user;
+  std::string command;
+  std::string reason;
+  bool shared = false;
+  bool external = false;
+  std::chrono::system_clock::time_point since;  // the epoch when it cannot be told
+  duration held{0};
+  std::uint64_t token = 0;
+};
+
+// ---- Errors ----
+
+class lock_error : public std::runtime_error {
+ public:
+  lock_error(locket_code code, const std::string& message, std::string path = {})
+      : std::runtime_error(message),
+        facts_(std::make_shared<const facts>(facts{code, 0, std::move(path), {}})) {}
+
+  explicit lock_error(const locket_error& error)
+      : std::runtime_error(locket_error_message(&error)),
+        facts_(std::make_shared<const facts>(
+            facts{locket_error_code(&error), locket_error_os_error(&error),
+                  locket_error_path(&error), read_holders(error)})) {}
+
+  [[nodiscard]] locket_code code() const noexcept { return facts_->code; }
+
+  // errno where a system call failed, else 0.
+  [[nodiscard]] int os_error() const noexcept { return facts_->os_error; }
+
+  // The lock file's, as bytes; empty where the error concerns none.
+  [[nodiscard]] const std::string& path() const noexcept { return facts_->path; }
+
+  // Who holds the lock that was not had.
+  [[nodiscard]] const std::vector<holder>& holders() const noexcept { return facts_->holders; }
+
+ private:
+  struct facts {
+    locket_code code;
+    int os_error;
+    std::string path;
+    std::vector<holder> holders;
+  };
+
+  static std::vector<holder> read_holders(const locket_error& error) {
+    std::vector<holder> holders;
+    for (std::size_t i = 0; i < locket_error_holder_count(&error); ++i) {
+      const locket_holder& from = *locket_error_holder(&error, i);
+      holder to;
+      to.pid = from.pid;
+      to.uid = from.uid;
+      to.user = from.user;
+      to.command = from.command;
+      to.reason = from.reason;
+      to.shared = from.mode == LOCKET_SHARED;
+      to.external = from.external != 0;
+      to.since = std::chrono::system_clock::time_point(
+          std::chrono::duration_cast<std::chrono::system_clock::duration>(duration(from.since)));
+      to.held = duration(from.held_s);
+      to.token = from.token;
+      holders.push_back(std::move(to));
+    }
+    return holders;
+  }
+
+  std::shared_ptr<const facts> facts_;  // shared, since copying an exception must not throw
+};
+
+// One for each code that a program may want to catch by itself.
+class timeout_error : public lock_error {
+  using lock_error::lock_error;
+};
+class not_held_error : public lock_error {
+  using lock_error::lock_error;
+};
+class invalid_argument_error : public lock_error {
+  using lock_error::lock_error;
+};
+class file_error : public lock_error {
+  using lock_error::lock_error;
+};
+class no_daemon_error : public lock_error {
+  using lock_error::lock_error;
+};
+class connection_lost_error : public lock_error {
+  using lock_error::lock_error;
+};
+class limit_error : public lock_error {
+  using lock_error::lock_error;
+};
+class not_permitted_error : public lock_error {
+  using lock_error::lock_error;
+};
+
+namespace detail {
+
+struct deleter {
+  void operator()(locket_lock* lock) const noexcept { locket_free(lock); }
+  void operator()(locket_error* error) const noexcept { locket_error_free(error); }
+};
+
+[[noreturn]] inline void raise(const locket_error& error) {
+  switch (locket_error_code(&error)) {
+    case LOCKET_TIMED_OUT:
+      throw timeout_error(error);
+    case LOCKET_NOT_HELD:
+      throw not_held_error(error);
+    case LOCKET_INVALID_ARGUMENT:
+      throw invalid_argument_error(error);
+    case LOCKET_FILE_ERROR:
+      throw file_error(error);
+    case LOCKET_NO_DAEMON:
+      throw no_daemon_error(error);
+    case LOCKET_CONNECTION_LOST:
+      throw connection_lost_error(error);
+    case LOCKET_LIMIT_REACHED:
+      throw limit_error(error);
+    case LOCKET_NOT_PERMITTED:
+      throw not_permitted_error(error);
+    default:
+      throw lock_error(error);
+  }
+}
+
+// Calls into C, where `call` gets the place for the error. Throws for every failure but a timeout,
+// and for that too where `timeout_throws`; says whether the call succeeded.
+template <typename Call>
+bool checked(bool timeout_throws, const Call& call) {
+  locket_error* raw = nullptr;
+  const locket_code code = call(&raw);
+  const std::unique_ptr<locket_error, deleter> error(raw);
+  if (code == LOCKET_OK) return true;
+  if (code == LOCKET_TIMED_OUT && !timeout_throws) return false;
+  raise(*error);
+}
+
+}  // namespace detail
+
+// ---- Locks ----
+
+// A lock on one file. Meets Cpp17TimedLockable and the shared counterpart, so that std::lock_guard,
+// std::unique_lock, std::scoped_lock and std::shared_lock work with it.
+//
+// As with the standard's mutexes, lock() waits for ever and try_lock() not at all; acquire() waits
+// as long as the constructor was told. The lock belongs to the process: any thread may release it,
+// and every file_lock on the same file is the same lock. Not re-entrant. The destructor releases
+// what was acquired through this object and is still held. A moved-from one may only be assigned or
+// destroyed.
+class file_lock {
+ public:
+  // Locks nothing yet. `timeout` is for acquire(); none waits for ever, zero not at all. Throws
+  // invalid_argument_error for a negative or absurd one and for a path that no file can have.
+  explicit file_lock(const std::string& path, std::optional<duration> timeout = std::nullopt)
+      : timeout_(timeout) {
+    if (path.find('\0') != std::string::npos) {
+      throw invalid_argument_error(LOCKET_INVALID_ARGUMENT,
+                                   "the path of the lock file has a NUL byte in it");
+    }
+    const double seconds = timeout ? timeout->count() : 0;
+    detail::checked(true, [&](locket_error** error) {
+      return locket_check_timeout(timeout ? &seconds : nullptr, error);
+    });
+    locket_lock* made = nullptr;
+    detail::checked(true,
+                    [&](locket_error** error) { return locket_new(path.c_str(), &made, error); });
+    lock_.reset(made);
+  }
+
+  // Waits as long as the constructor's timeout says; timeout_error tells who holds the lock.
+  void acquire() { acquire(LOCKET_EXCLUSIVE); }
+  void acquire_shared() { acquire(LOCKET_SHARED); }
+
+  // Gives back what acquire or lock got, in whatever mode; not_held_error when there is nothing.
+  void release() {
+    detail::checked(true, [&](locket_error** error) { return locket_release(lock_.get(), error); });
+  }
+
+  // The standard's requirements. What is named try_ says false when the time is over and throws for
+  // everything else that goes wrong.
+  void lock() { wait_for(LOCKET_EXCLUSIVE, std::nullopt, true); }
+  [[nodiscard]] bool try_lock() { return wait_for(LOCKET_EXCLUSIVE, duration(0), false); }
+  template <typename Rep, typename Period>
+  [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& timeout) {
+    return wait_for(LOCKET_EXCLUSIVE, within_range(timeout), false);
+  }
+  template <typename Clock, typename Duration>
+  [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& deadline) {
+    return wait_until(LOCKET_EXCLUSIVE, deadline);
+  }
+
+  void lock_shared() { wait_for(LOCKET_SHARED, std::nullopt, true); }
+  [[nodiscard]] bool try_lock_shared() { return wait_for(LOCKET_SHARED, duration(0), false); }
+  template <typename Rep, typename Period>
+  [[nodiscard]] bool try_lock_shared_for(const std::chrono::duration<Rep, Period>& timeout) {
+    return wait_for(LOCKET_SHARED, within_range(timeout), false);
+  }
+  template <typename Clock, typename Duration>
+  [[nodiscard]] bool try_lock_shared_until(
+      const std::chrono::time_point<Clock, Duration>& deadline) {
+    return wait_until(LOCKET_SHARED, deadline);
+  }
+
+  // release() for destructors: does nothing where nothing is held.
+  void unlock() noexcept { locket_release(lock_.get(), nullptr); }
+  void unlock_shared() noexcept { unlock(); }
+
+  // Whether this process holds the lock, through whatever file_lock.
+  [[nodiscard]] bool is_held() const noexcept { return locket_is_held(lock_.get()) != 0; }
+
+  // The fencing token, which strictly increases from grant to grant; 0 when the lock is not held.
+  [[nodiscard]] std::uint64_t token() const noexcept { return locket_token(lock_.get()); }
+
+  // Absolute, as bytes.
+  [[nodiscard]] std::string path() const { return locket_path(lock_.get()); }
+
+  // What others are told about later acquires while they wait or hold.
+  void set_reason(const std::string& reason) {
+    detail::checked(true, [&](locket_error** error) {
+      return locket_set_reason(lock_.get(), reason.c_str(), error);
+    });
+  }
+
+  // For locket.h's functions; stays owned by this object.
+  [[nodiscard]] locket_lock* native_handle() const noexcept { return lock_.get(); }
+
+ private:
+  void acquire(locket_mode mode) { wait_for(mode, timeout_, true); }
+
+  bool wait_for(locket_mode mode, std::optional<duration> timeout, bool timeout_throws) {
+    const double seconds = timeout ? timeout->count() : 0;
+    return detail::checked(timeout_throws, [&](locket_error** error) {
+      return locket_acquire(lock_.get(), mode, timeout ? &seconds : nullptr, error);
+    });
+  }
+
+  template <typename Clock, typename Duration>
+  bool wait_until(locket_mode mode, const std::chrono::time_point<Clock, Duration>& deadline) {
+    // More than once only where that clock was set back while we waited on the steady one.
+    for (;;) {
+      if (wait_for(mode, within_range(deadline - Clock::now()), false)) return true;
+      if (Clock::now() >= deadline) return false;
+    }
+  }
+
+  // The standard has no bad timeouts: what is negative has passed, and what is longer than the
+  // library takes is for ever.
+  static std::optional<duration> within_range(duration timeout) {
+    constexpr duration longest(1e9);
+    if (timeout > longest) return std::nullopt;
+    return timeout < duration::zero() ? duration::zero() : timeout;
+  }
+
+  std::unique_ptr<locket_lock, detail::deleter> lock_;
+  std::optional<duration> timeout_;
+};
+
+// The same by the name that it has in Python: `lock_file("path/to/lock/file", 30s)`.
+[[nodiscard]] inline file_lock lock_file(const std::string& path,
+                                         std::optional<duration> timeout = std::nullopt) {
+  return file_lock(path, timeout);
+}
+
+// Holds a lock from here to the end of the scope, waiting for it as long as the lock's own timeout
+// says, where std::lock_guard waits for ever. Not for several threads at once.
+class guard {
+ public:
+  explicit guard(file_lock& lock) : lock_(lock) { lock_.acquire(); }
+
+  // Keeps the lock itself too.
+  explicit guard(file_lock&& lock) : own_(std::move(lock)), lock_(*own_) { lock_.acquire(); }
+
+  guard(const guard&) = delete;
+  guard& operator=(const guard&) = delete;
+  ~guard() {
+    if (held_) lock_.unlock();
+  }
+
+  // Before the end of the scope.
+  void release() {
+    held_ = false;
+    lock_.release();
+  }
+
+ private:
+  std::optional<file_lock> own_;
+  file_lock& lock_;
+  bool held_ = true;
+};
+
+}  // namespace locket
+
+#endif

@@ -1,0 +1,14 @@
+// Ends the kernel's lock on a lock file.
+
+#pragma once
+
+#include "proto/descriptor.hpp"
+
+namespace locket::client {
+
+// Unlocks the open file description and closes this descriptor of it. Unlocking ends the lock for
+// all copies, which closing does only with the last of them: the daemon has one, and a forked child
+// may. Harmless where nothing is locked. Cannot fail.
+void os_unlock(proto::Descriptor descriptor);
+
+}  // namespace locket::client

@@ -1,0 +1,10 @@
+#include "client/process.hpp"
+
+namespace locket::client {
+
+Process& process() {
+  static Process* const kept = new Process;  // never destroyed: see the header
+  return *kept;
+}
+
+}  // namespace locket::client

@@ -1,0 +1,12 @@
+// What this process is called, for the daemon to show where it cannot see that itself.
+
+#pragma once
+
+#include <string>
+
+namespace locket::client {
+
+// Escaped, and short enough for the protocol. Thread-safe.
+std::string program_name();
+
+}  // namespace locket::client

@@ -1,0 +1,63 @@
+#include "client/socket_search.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "proto/text.hpp"
+#include "proto/transport.hpp"
+
+namespace locket::client {
+namespace {
+
+struct Attempt {
+  std::string socket;
+  int os_error = 0;
+  std::string reason;
+};
+
+// "A or B (No such file or directory)", or each with a reason of its own where they differ.
+std::string list_of(const std::vector<Attempt>& attempts) {
+  std::string text;
+  for (std::size_t i = 0; i < attempts.size(); ++i) {
+    const bool last = i + 1 == attempts.size();
+    if (i > 0) text += last ? " or " : ", ";
+    text += proto::escape(attempts[i].socket);
+    if (last || attempts[i].reason != attempts[i + 1].reason) {
+      text += fmt::format(" ({})", attempts[i].reason);
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+std::expected<proto::Descriptor, proto::Error> find_daemon(
+    const std::vector<std::string>& sockets) {
+  std::vector<Attempt> attempts;
+  for (const std::string& path : sockets) {
+    auto socket = proto::try_connect(path);
+    if (socket) return socket;
+    const proto::Error& error = socket.error();
+    if (error.os_error == EAGAIN) {
+      return std::unexpected(
+          proto::Error{proto::Errc::no_daemon,
+                       fmt::format("locketd at {} does not answer: too many wait to be let in",
+                                   proto::escape(path)),
+                       EAGAIN});
+    }
+    // On to the next for every reason, not only for a missing socket: XDG_RUNTIME_DIR is often that
+    // of another user (su), where one may not even look.
+    attempts.push_back({path, error.os_error,
+                        error.os_error != 0 ? std::strerror(error.os_error) : error.message});
+  }
+  return std::unexpected(proto::Error{
+      proto::Errc::no_daemon,
+      fmt::format("no locketd answers at {}; start one with `locketd` or `systemctl start "
+                  "locketd.socket`, or set LOCKET_SOCKET",
+                  list_of(attempts)),
+      attempts.empty() ? 0 : attempts.back().os_error});
+}
+
+}  // namespace locket::client
