@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2317 # called by name: trap, check
+# Boots the real systemd in namespaces of its own, with the installed units, and runs checks.sh there
+# as root. Status: that of checks.sh; 77 (skipped, see automake) without root or systemd.
+#
+# usage: tests/systemd/boot.sh BUILD_FOLDER
+#
+# Nothing of the machine's own systemd, /run or /tmp is touched: all is mounted over in a private
+# mount namespace, and the timeout ends whatever was started.
+
+set -euo pipefail
+
+build=$(realpath "$1")
+here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+readonly SKIPPED=77 LIMIT=60
+
+skip() {
+  echo "skipped: $*"
+  exit "$SKIPPED"
+}
+
+((EUID == 0)) || skip "only root may boot a systemd"
+[[ -x /lib/systemd/systemd ]] || skip "there is no systemd here"
+cgroup2=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
+[[ -n $cgroup2 ]] || skip "there is no cgroup2 mount here"
+
+work=$(mktemp -d -t locket-systemd.XXXXXX)
+cgroup=$cgroup2/locket-test-$$
+cleanup() {
+  # Its own cgroup is empty by now but for those that systemd made in it.
+  find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+cmake --install "$build" --prefix "$work/prefix" >/dev/null
+cp "$here/checks.sh" "$work/"
+
+cat >"$work/checks.target" <<'UNIT'
+[Unit]
+Requires=sysinit.target locketd.socket checks.service
+After=sysinit.target locketd.socket
+UNIT
+cat >"$work/checks.service" <<'UNIT'
+[Unit]
+DefaultDependencies=no
+After=sysinit.target locketd.socket
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'bash /mnt/checks.sh >/mnt/output 2>&1; systemctl exit $?'
+UNIT
+
+# Runs in the new namespaces, as their first process.
+# shellcheck disable=SC2016 # its variables are its own
+boot='
+  set -e
+  work=$1
+  mount --make-rprivate /
+  mount --bind "$work" /mnt
+  prefix=$(sed -n "s|^ExecStart=\(.*\)/sbin/locketd.*|\1|p" /mnt/prefix/lib/systemd/system/locketd.service)
+  mkdir -p "$prefix"
+  mount --bind /mnt/prefix "$prefix"
+  for folder in /run /tmp /var/tmp /etc/systemd/system /etc/systemd/user; do
+    mount -t tmpfs -o mode=0755 tmpfs "$folder"
+  done
+  chmod 1777 /tmp /var/tmp
+  cp /mnt/prefix/lib/systemd/system/* /mnt/checks.* /etc/systemd/system/
+  cp /mnt/prefix/lib/systemd/user/* /etc/systemd/user/
+  umount -R /sys/fs/cgroup || true
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  export container=locket-test
+  exec /lib/systemd/systemd --system --unit=checks.target --log-target=null --show-status=no
+'
+
+mkdir "$cgroup"
+status=0
+(
+  echo "$BASHPID" >"$cgroup/cgroup.procs"
+  exec timeout -k 2 "$LIMIT" unshare --kill-child=KILL --cgroup --mount --pid --fork --uts --ipc \
+    --mount-proc bash -c "$boot" boot "$work" </dev/null >"$work/console" 2>&1
+) || status=$?
+if [[ -f $work/output ]]; then
+  cat "$work/output"
+else
+  echo "systemd did not come up:"
+  cat "$work/console"
+fi
+exit "$status"

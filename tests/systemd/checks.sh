@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2317 # called by name: trap, check
+# What must hold under the real systemd. Runs as root in the system that boot.sh boots.
+
+set -u
+PATH=$PATH:/usr/local/bin
+failures=0
+
+check() { # TEXT COMMAND...
+  local text=$1
+  shift
+  if "$@" >/tmp/said 2>&1; then
+    echo "ok: $text"
+  else
+    echo "FAILED: $text"
+    sed 's/^/  /' /tmp/said
+    failures=$((failures + 1))
+  fi
+}
+
+main_pid() { systemctl show -P MainPID locketd.service; }
+is_status_pid() { [[ $(locketctl status --json | jq .pid) == "$(main_pid)" ]]; }
+excludes_flock() { locketctl run /tmp/lock -- sh -c '! flock -n /tmp/lock true'; }
+
+is_in_state() { [[ $(systemctl is-active locketd.service) == "$1" ]]; }
+
+until_works() { # COMMAND...
+  local deadline=$((SECONDS + 10))
+  until "$@"; do
+    ((SECONDS < deadline)) || return 1
+  done
+}
+
+check "the socket is there before the service" test -S /run/locket/locketd.sock
+check "everybody may connect" test "$(stat -c %a /run/locket/locketd.sock)" = 666
+check "the service has not been started" is_in_state inactive
+check "the first client starts it" locketctl status
+check "and is answered by the service's main process" is_status_pid
+check "a lock excludes flock(1)" excludes_flock
+check "an unprivileged user is served" setpriv --reuid 65534 --regid 65534 --clear-groups \
+  locketctl run /tmp/nobodys -- true
+check "systemctl stop ends it" systemctl stop locketd.service
+check "and it is gone" until_works is_in_state inactive
+check "the next client starts it again" excludes_flock
+
+# A user's manager, as user@.service would start it if there were a login service here.
+install -d -m 0700 /run/user/0
+export XDG_RUNTIME_DIR=/run/user/0
+check "a user's manager starts" systemd-run --quiet --unit=manager --property=Delegate=yes \
+  --setenv=XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR /lib/systemd/systemd --user
+check "and takes orders" until_works systemctl --user is-system-running --wait
+check "a user's socket starts" systemctl --user start locketd.socket
+check "only that user may connect" test "$(stat -c %a /run/user/0/locket/locketd.sock)" = 600
+# shellcheck disable=SC2016 # for the inner shell
+check "a user's own daemon is found before the machine's" sh -c \
+  '[ "$(locketctl status --json | jq -r .socket)" = /run/user/0/locket/locketd.sock ]'
+
+((failures == 0)) || systemctl status --no-pager locketd.service locketd.socket
+exit $((failures != 0))
