@@ -195,7 +195,9 @@ std::expected<Reply, Error> decode_reply(std::string_view line) {
     if (const auto error = json.find("error"); error != json.end()) {
       reply.answer = failure_from(*error);
     } else {
-      reply.answer = result_from(json.at("result"));
+      const Json& result = json.at("result");
+      if (!result.is_object()) return malformed();
+      reply.answer = result_from(result);
     }
     return reply;
   } catch (const Json::exception&) {

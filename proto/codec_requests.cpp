@@ -60,7 +60,8 @@ struct Envelope final : nlohmann::json_sax<nlohmann::json> {
 
   bool key(string_t& name) override {
     const auto& object = depth_ == 1 ? members : params;
-    if (std::ranges::find(object, name, &Field::name) != object.end()) {
+    const bool again = depth_ == 1 && name == "params" && std::exchange(has_params_, true);
+    if (again || std::ranges::find(object, name, &Field::name) != object.end()) {
       return refuse(Errc::invalid_request,
                     fmt::format("\"{}\" is given twice", shorten(escape(name), 64)));
     }
@@ -86,12 +87,17 @@ struct Envelope final : nlohmann::json_sax<nlohmann::json> {
 
   int depth_ = 0;
   std::string key_;
+  bool has_params_ = false;
 };
 
 // Takes parameters by name; remembers the first thing that is wrong with them.
 class Params {
  public:
   explicit Params(std::vector<Field> fields) : fields_(std::move(fields)) {}
+
+  [[nodiscard]] bool has(std::string_view name) const {
+    return std::ranges::find(fields_, name, &Field::name) != fields_.end();
+  }
 
   std::string text(std::string_view name, std::size_t max_bytes) {
     auto value = take(name);
@@ -136,7 +142,9 @@ class Params {
     if (const auto* whole = std::get_if<std::uint64_t>(&*value))
       seconds = static_cast<double>(*whole);
     if (const auto* fraction = std::get_if<double>(&*value)) seconds = *fraction;
-    // Minus zero is zero: what a computed timeout may well come to.
+    // Minus zero is zero, also as "-0": what a computed timeout may well come to.
+    if (const auto* negative = std::get_if<std::int64_t>(&*value))
+      seconds = static_cast<double>(*negative);
     if (seconds >= 0 && seconds <= kMaxTimeoutSeconds) return Seconds(seconds);
     wrong(fmt::format(
         "\"timeout\" must be a number of seconds from 0 to {:.0f}, or null to wait for ever",
@@ -203,9 +211,11 @@ Call read_detach(Params& params) {
 Call read_list(Params& params) {
   constexpr auto kAny = std::numeric_limits<std::uint64_t>::max();
   List list;
-  const auto device = params.whole_number("device", kAny);
-  const auto inode = params.whole_number("inode", kAny);
-  if (device && inode) list.file = FileId{*device, *inode};
+  // Half of a file must not mean all files.
+  if (params.has("device") || params.has("inode")) {
+    const auto device = params.required_number("device", kAny);
+    list.file = FileId{device, params.required_number("inode", kAny)};
+  }
   list.after.lock = params.whole_number("after_lock", kAny).value_or(0);
   list.after.ticket = params.whole_number("after_ticket", kAny).value_or(0);
   return list;

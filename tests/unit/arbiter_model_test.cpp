@@ -1,0 +1,350 @@
+// Random operations on the arbiter and on a plain model of its rules: each event must be the same,
+// in the same order. LOCKET_TEST_SEED repeats a run; LOCKET_TEST_OPERATIONS makes it shorter or
+// longer.
+
+#include "tests/unit/arbiter_model.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <deque>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "daemon/arbiter.hpp"
+
+namespace locketd::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kSessions = 6;
+constexpr std::uint64_t kRequests = 24;  // ids, so that duplicates happen
+constexpr std::uint64_t kFiles = 4;
+constexpr std::size_t kCrowd = 80;     // entries, from which on sessions disconnect
+constexpr std::uint64_t kMood = 1000;  // operations between quiet times and crowded ones
+constexpr std::size_t kLogTail = 60;
+
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text != nullptr ? std::stoull(text) : otherwise;
+}
+
+class Comparison {
+ public:
+  explicit Comparison(std::uint64_t seed) : random_(seed) {}
+
+  // What went wrong, with the log's tail; empty where nothing did.
+  std::string play(std::uint64_t operations) {
+    while (problem_.empty() && operations_ < operations) step();
+    if (problem_.empty()) end();
+    return problem_;
+  }
+
+  // How often each kind of event came out.
+  using Tally = std::array<std::uint64_t, std::variant_size_v<Event>>;
+  [[nodiscard]] const Tally& tally() const { return tally_; }
+
+ private:
+  struct Attempt {
+    bool awaiting = false;
+    bool abandoned = false;
+  };
+
+  std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
+  bool one_in(std::uint64_t bound) { return below(bound) == 0; }
+
+  // ---- Operations ----
+
+  void step() {
+    if (prompt_ && !attempts_.empty()) return answer();
+    prompt_ = one_in(2);
+    if (model_.entries().size() > kCrowd) return disconnect();
+    if (one_in(kMood)) crowded_ = !crowded_;
+    const auto dice = below(100);
+    if (dice < (crowded_ ? 50 : 30)) return acquire();
+    if (dice < 60) return answer();
+    if (dice < 75) return release();
+    if (dice < 80) return cancel();
+    if (dice < 81) return disconnect();
+    if (dice < 90) return external_holder();
+    pass_time();
+  }
+
+  void acquire() {
+    Claim claim{.session = below(kSessions),
+                .request = below(kRequests),
+                .file = file(below(kFiles)),
+                .mode = one_in(2) ? Mode::exclusive : Mode::shared,
+                .timeout = {},
+                .path = {},
+                .reason = {}};
+    // Whole milliseconds, so that deadlines coincide.
+    const std::chrono::milliseconds patience(1 + below(crowded_ ? 300 : 30));
+    if (const auto kind = below(crowded_ ? 6 : 3); kind > 0)
+      claim.timeout = kind > 1 ? patience : 0ms;
+    begin(fmt::format("acquire session {} request {} file {} {} timeout {}", claim.session,
+                      claim.request, claim.file.inode, locket::proto::name_of(claim.mode),
+                      claim.timeout ? fmt::format("{} ns", claim.timeout->count()) : "none"));
+    const auto ticket = arbiter_.acquire(now_, claim);
+    if (ticket) claims_[*ticket] = claim;
+    expect(ticket == model_.acquire(now_, claim), "duplicate or not");
+    compare();
+  }
+
+  void release() {
+    std::vector<Entry> held = model_.entries();
+    std::erase_if(held, [](const Entry& entry) { return !entry.held; });
+    if (held.empty()) return;
+    const Entry& entry = held[below(held.size())];
+    const SessionId session = one_in(16) ? below(kSessions) : entry.claim.session;
+    const Token token = one_in(16) ? entry.token + 1 : entry.token;
+    begin(fmt::format("release session {} token {}", session, token));
+    expect(arbiter_.release(session, token) == model_.release(session, token), "held or not");
+    compare();
+  }
+
+  void cancel() {
+    const SessionId session = below(kSessions);
+    const RequestId request = below(kRequests);
+    begin(fmt::format("cancel session {} request {}", session, request));
+    expect(arbiter_.cancel(session, request) == model_.cancel(session, request), "known or not");
+    compare();
+  }
+
+  void disconnect() {
+    const SessionId session = below(kSessions);
+    begin(fmt::format("disconnect session {}", session));
+    arbiter_.disconnect(session);
+    model_.disconnect(session);
+    compare();
+  }
+
+  // Answers one of the attempts that are under way, as the kernel would.
+  void answer() {
+    if (attempts_.empty()) return;
+    const auto chosen = std::next(attempts_.begin(), static_cast<long>(below(attempts_.size())));
+    const auto [ticket, attempt] = *chosen;
+    OsResult result = kernel_says(ticket);
+    // Now and then it ends otherwise: by a failure, by our own signal, by a timer's look.
+    if (attempt.abandoned && one_in(2)) result = OsResult::busy;
+    if (one_in(30)) result = OsResult::failed;
+    if (attempt.awaiting && !attempt.abandoned && result == OsResult::busy && !one_in(8)) {
+      prompt_ = false;
+      return;
+    }
+    attempts_.erase(chosen);
+    begin(fmt::format("os_result {} {}", ticket, static_cast<int>(result)));
+    if (result == OsResult::locked) locked_[ticket] = claims_[ticket];
+    const int os_error = result == OsResult::failed ? EIO : 0;
+    arbiter_.os_result(now_, ticket, result, os_error);
+    model_.os_result(now_, ticket, result, os_error);
+    compare();
+  }
+
+  // A process without the daemon locks a file, if the kernel lets it, or unlocks it.
+  void external_holder() {
+    const FileId its = file(below(kFiles));
+    if (external_.erase(its) > 0) return begin(fmt::format("external leaves {}", its.inode));
+    const Mode mode = one_in(2) ? Mode::exclusive : Mode::shared;
+    const bool excluded = std::ranges::any_of(locked_, [&](const auto& ours) {
+      return ours.second.file == its && conflict(ours.second.mode, mode);
+    });
+    if (excluded) return;
+    begin(fmt::format("external locks {} {}", its.inode, locket::proto::name_of(mode)));
+    external_[its] = mode;
+  }
+
+  // Time goes by, and who is due expires; between the two, others may be heard.
+  void pass_time() {
+    const auto time = below(10) * 1ms;
+    now_.steady += time;
+    now_.wall += time;
+    if (one_in(50)) now_.wall += (static_cast<int>(below(121)) - 60) * 1min;
+    const auto due = arbiter_.due(now_.steady);
+    begin(
+        fmt::format("due at {}: {}", now_.steady.time_since_epoch().count(), fmt::join(due, " ")));
+    const std::string objection = model_.objection_to(due, now_.steady);
+    expect(objection.empty(), objection);
+    compare();
+    for (auto others = below(4); others > 0 && problem_.empty(); --others) {
+      one_in(3) ? answer() : one_in(3) ? cancel() : release();
+    }
+    begin("expire");
+    arbiter_.expire(due);
+    model_.expire(due);
+    compare();
+  }
+
+  // Everyone goes, and nothing may be left.
+  void end() {
+    for (SessionId session = 0; session < kSessions; ++session) {
+      begin(fmt::format("disconnect session {}", session));
+      arbiter_.disconnect(session);
+      model_.disconnect(session);
+      compare();
+    }
+    external_.clear();
+    while (!attempts_.empty() && problem_.empty()) answer();
+    expect(arbiter_.counts().locks == 0, "a lock is left");
+    expect(claims_.empty(), "a ticket is left without Discard");
+    expect(locked_.empty(), "a kernel lock is left");
+  }
+
+  // ---- The kernel ----
+
+  static FileId file(std::uint64_t number) { return {.device = 1, .inode = number}; }
+  static bool conflict(Mode a, Mode b) { return a == Mode::exclusive || b == Mode::exclusive; }
+
+  OsResult kernel_says(Ticket ticket) {
+    const Claim& claim = claims_[ticket];
+    for (const auto& [other, ours] : locked_) {
+      expect(ours.file != claim.file || !conflict(ours.mode, claim.mode),
+             "tried although one of ours holds it");
+    }
+    const auto external = external_.find(claim.file);
+    const bool busy = external != external_.end() && conflict(external->second, claim.mode);
+    return busy ? OsResult::busy : OsResult::locked;
+  }
+
+  void carry_out(const Granted& event) {
+    const bool locked = std::ranges::any_of(locked_, [&](const auto& ours) {
+      return ours.second.session == event.session && ours.second.request == event.request;
+    });
+    expect(locked, "granted without a kernel lock");
+  }
+  void carry_out(const Refused&) {}
+  void carry_out(const TryLock& event) { begin_attempt(event.ticket, false); }
+  void carry_out(const AwaitLock& event) { begin_attempt(event.ticket, true); }
+  void carry_out(const Abandon& event) { attempts_[event.ticket].abandoned = true; }
+  void carry_out(const Discard& event) {
+    expect(claims_.erase(event.ticket) == 1, "discarded twice");
+    expect(!attempts_.contains(event.ticket), "discarded during its attempt");
+    locked_.erase(event.ticket);
+  }
+  void begin_attempt(Ticket ticket, bool awaiting) {
+    expect(attempts_.try_emplace(ticket, Attempt{.awaiting = awaiting}).second, "tried twice");
+  }
+
+  // ---- Comparing ----
+
+  void begin(std::string operation) {
+    ++operations_;
+    log_.push_back(std::move(operation));
+    while (log_.size() > kLogTail) log_.pop_front();
+  }
+
+  void expect(bool right, std::string_view wrong) {
+    if (right || !problem_.empty()) return;
+    problem_ = fmt::format("{}, after {} operations, the last of which are\n{}", wrong, operations_,
+                           fmt::join(log_, "\n"));
+  }
+
+  void compare() {
+    for (const Event& wanted : std::exchange(model_.events, {})) {
+      const auto event = arbiter_.next_event();
+      const std::string text = event ? describe(*event) : "nothing";
+      log_.push_back("  " + text);
+      if (text != describe(wanted)) return expect(false, "expected " + describe(wanted));
+      ++tally_[event->index()];
+      std::visit([this](const auto& known) { carry_out(known); }, *event);
+    }
+    if (const auto surplus = arbiter_.next_event()) {
+      log_.push_back("  " + describe(*surplus));
+      expect(false, "expected nothing");
+    }
+    compare_views();
+  }
+
+  void compare_views() {
+    const auto& entries = model_.entries();
+    const auto holders = std::ranges::count_if(entries, &Entry::held);
+    const auto counts = arbiter_.counts();
+    expect(counts.locks == model_.lock_count(), "counts().locks");
+    expect(counts.holders == static_cast<std::size_t>(holders), "counts().holders");
+    expect(counts.waiters == entries.size() - counts.holders, "counts().waiters");
+    expect(counts.grants == model_.grants(), "counts().grants");
+    expect(arbiter_.next_deadline() == model_.next_deadline(), "next_deadline()");
+    if (!one_in(16)) return;
+    expect(rows(1 + below(20)) == model_.rows(), "visit()");
+    const SessionId session = below(kSessions);
+    const auto its = std::ranges::count_if(
+        entries, [&](const Entry& entry) { return entry.claim.session == session; });
+    expect(arbiter_.entries_of(session) == static_cast<std::size_t>(its), "entries_of()");
+    if (entries.empty()) return;
+    const Entry& entry = entries[below(entries.size())];
+    const auto holding = holders_of(entry.lock);
+    const auto queue = std::ranges::count_if(
+        entries, [&](const Entry& other) { return other.lock == entry.lock && !other.held; });
+    expect(arbiter_.blockers(entry.ticket) == holding, "blockers()");
+    expect(arbiter_.holders_of(entry.claim.file) == holding.size(), "holders_of()");
+    expect(arbiter_.waiters_of(entry.claim.file) == static_cast<std::size_t>(queue),
+           "waiters_of()");
+  }
+
+  // All rows of the arbiter, read in pages of that size.
+  Texts rows(std::size_t page) const {
+    Texts rows;
+    Cursor after;
+    for (std::size_t before = 1; before != rows.size();) {
+      before = rows.size();
+      arbiter_.visit(after, [&](const Entry& entry, bool external) {
+        rows.push_back(describe(entry) + (external ? " external" : ""));
+        after = {.lock = entry.lock, .ticket = entry.ticket};
+        return rows.size() < before + page;
+      });
+    }
+    return rows;
+  }
+
+  [[nodiscard]] std::vector<SessionId> holders_of(LockId lock) const {
+    std::vector<SessionId> sessions;
+    for (const Entry& entry : model_.entries()) {
+      if (entry.lock == lock && entry.held) sessions.push_back(entry.claim.session);
+    }
+    return sessions;
+  }
+
+  std::mt19937_64 random_;
+  Instant now_{.steady = Monotonic(1h),
+               .wall = std::chrono::sys_days(std::chrono::year(2025) / 1 / 1)};
+  Arbiter arbiter_;
+  ArbiterModel model_;
+  std::map<Ticket, Claim> claims_;      // until their Discard
+  std::map<Ticket, Attempt> attempts_;  // whose answer is owed
+  std::map<Ticket, Claim> locked_;      // what the kernel has for us
+  std::map<FileId, Mode> external_;     // and for others
+  bool crowded_ = false;                // many ask, and wait long
+  bool prompt_ = false;                 // the kernel answers before anything else happens
+  std::uint64_t operations_ = 0;
+  Tally tally_{};
+  std::deque<std::string> log_;
+  std::string problem_;
+};
+
+TEST(ArbiterModel, Random_operations_give_the_events_that_the_rules_demand_C4) {
+  const auto seed = number_from("LOCKET_TEST_SEED", std::random_device()());
+  const auto operations = number_from("LOCKET_TEST_OPERATIONS", 200'000);
+  std::cout << "LOCKET_TEST_SEED=" << seed << '\n';
+  Comparison comparison(seed);
+  const std::string problem = comparison.play(operations);
+  ASSERT_TRUE(problem.empty()) << "LOCKET_TEST_SEED=" << seed << ": " << problem;
+  for (const auto count : comparison.tally()) {
+    EXPECT_GE(count, operations / 1000) << "a kind of event that hardly came up";
+  }
+}
+
+}  // namespace
+}  // namespace locketd::test
