@@ -14,7 +14,6 @@ namespace locket::client {
 namespace {
 
 using proto::Errc;
-using proto::Error;
 using proto::Failure;
 
 TimePoint backstop_for(const Wish& wish, TimePoint deadline) {

@@ -43,6 +43,8 @@ class Acquisition {
 
   Acquisition(Acquisition&&) noexcept = default;
   Acquisition& operator=(Acquisition&&) = delete;
+  Acquisition(const Acquisition&) = delete;
+  Acquisition& operator=(const Acquisition&) = delete;
   ~Acquisition();
 
   using Outcome = std::expected<Hold, proto::Failure>;

@@ -136,8 +136,8 @@ locket_code locket_check_timeout(const double* timeout, locket_error** error) {
   });
 }
 
+// Of a literal, so it ends with a NUL.
 const char* locket_version(void) {
-  static_assert(proto::kVersion.data()[proto::kVersion.size()] == '\0');
   return proto::kVersion.data();
 }
 

@@ -36,7 +36,8 @@ class Channel {
 
   // Sends what the socket takes and keeps the rest. Errc::limit_reached concerns this message
   // alone, which is dropped; after any other error the connection is of no use.
-  std::expected<void, proto::Error> send(proto::RequestId id, std::string line, int descriptor);
+  std::expected<void, proto::Error> send(proto::RequestId id, std::string_view line,
+                                         int descriptor);
 
   // Sends what was kept, as far as the socket takes it. An error that carries a request concerns
   // that one alone: it has been dropped, and one may go on.

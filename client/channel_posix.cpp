@@ -50,7 +50,7 @@ std::expected<std::size_t, proto::Error> Channel::try_send(std::string_view byte
   }
 }
 
-std::expected<void, proto::Error> Channel::send(proto::RequestId id, std::string line,
+std::expected<void, proto::Error> Channel::send(proto::RequestId id, std::string_view line,
                                                 int descriptor) {
   std::size_t sent = 0;
   if (outbox_.empty()) {
@@ -64,7 +64,7 @@ std::expected<void, proto::Error> Channel::send(proto::RequestId id, std::string
     copy.reset(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
     if (!copy) return std::unexpected(limit_error("cannot keep the lock file open", errno));
   }
-  outbox_.push_back({id, line.substr(sent), sent > 0, std::move(copy)});
+  outbox_.push_back({id, std::string(line.substr(sent)), sent > 0, std::move(copy)});
   return {};
 }
 
@@ -100,7 +100,7 @@ bool Channel::withdraw(proto::RequestId id) {
 }
 
 std::expected<Channel::Intake, proto::Error> Channel::receive() {
-  std::array<char, 16384> buffer;
+  std::array<char, 16384> buffer{};
   std::deque<proto::Descriptor> unwanted;  // a daemon sends none; closed here if it does
   const auto received = proto::try_receive(socket_.get(), buffer, unwanted);
   if (!received) return std::unexpected(received.error());

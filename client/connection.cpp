@@ -102,9 +102,9 @@ std::expected<proto::Answer, Error> Connection::call(const proto::Call& call, Ti
 }
 
 void Connection::notify(SessionId session, const proto::Call& call) {
-  std::string line = proto::encode(proto::Request{std::nullopt, call});
+  const std::string line = proto::encode(proto::Request{std::nullopt, call});
   const Lock lock(mutex_);
-  if (channel_ != nullptr && session == session_) std::ignore = send(std::move(line), 0, -1);
+  if (channel_ != nullptr && session == session_) std::ignore = send(line, 0, -1);
 }
 
 std::int64_t Connection::daemon_pid() {
@@ -173,34 +173,38 @@ void Connection::read_for_all(Lock& lock, TimePoint until) {
 // Wakes the follower that waits longest, to lead.
 void Connection::promote() {
   for (const auto& [id, slot] : pending_) {
-    if (slot->waiting) return slot->wake.notify_one();
+    if (!slot->waiting) continue;
+    slot->wake.notify_one();
+    return;
   }
 }
 
 // ---- What the daemon says ----
 
-// Reads all that is there, and ends the connection when the daemon has or makes no sense.
 void Connection::receive() {
-  const auto channel = channel_;
-  while (channel == channel_) {
-    const auto intake = channel->receive();
-    if (!intake) return break_off(lost(std::strerror(intake.error().os_error)));
-    while (channel == channel_) {
-      const auto line = channel->next_line();
-      if (!line) return break_off(lost(line.error().message));
+  if (auto end = read_and_deliver()) break_off(std::move(*end));
+}
+
+// Reads all that is there. An error is why the connection must end: the daemon has ended it, or
+// makes no sense.
+std::optional<Error> Connection::read_and_deliver() {
+  for (;;) {
+    const auto intake = channel_->receive();
+    if (!intake) return lost(std::strerror(intake.error().os_error));
+    for (;;) {
+      const auto line = channel_->next_line();
+      if (!line) return lost(line.error().message);
       if (!*line) break;
       auto reply = proto::decode_reply(**line);
-      if (!reply) return break_off(lost(reply.error().message));
-      deliver(std::move(*reply));
+      if (!reply) return lost(reply.error().message);
+      if (auto end = deliver(std::move(*reply))) return end;
     }
-    if (*intake == Channel::Intake::none) return;
-    if (*intake == Channel::Intake::closed && channel == channel_) {
-      return break_off(complaint_.value_or(lost("locketd closed it")));
-    }
+    if (*intake == Channel::Intake::none) return std::nullopt;
+    if (*intake == Channel::Intake::closed) return complaint_.value_or(lost("locketd closed it"));
   }
 }
 
-void Connection::deliver(proto::Reply reply) {
+std::optional<Error> Connection::deliver(proto::Reply reply) {
   auto* failure = std::get_if<proto::Failure>(&reply.answer);
   if (!reply.id) {
     // About no request of ours that it could read. It says why it hangs up when it does.
@@ -208,10 +212,11 @@ void Connection::deliver(proto::Reply reply) {
   } else if (*reply.id != hello_) {
     settle(*reply.id, std::move(reply.answer));
   } else if (failure != nullptr) {
-    break_off(std::move(failure->error));
+    return std::move(failure->error);
   } else if (const auto* welcome = std::get_if<proto::Welcome>(&reply.answer)) {
     daemon_pid_ = welcome->pid;
   }
+  return std::nullopt;
 }
 
 void Connection::settle(proto::RequestId id, proto::Answer answer) {
@@ -253,11 +258,12 @@ std::expected<void, Error> Connection::adopt(proto::Descriptor socket) {
   return send(proto::encode(proto::Request{hello_, hello()}), hello_, -1);
 }
 
-std::expected<void, Error> Connection::send(std::string line, proto::RequestId id, int descriptor) {
+std::expected<void, Error> Connection::send(std::string_view line, proto::RequestId id,
+                                            int descriptor) {
   flush();
   if (channel_ == nullptr) return std::unexpected(parting_);
   const auto channel = channel_;
-  auto sent = channel->send(id, std::move(line), descriptor);
+  auto sent = channel->send(id, line, descriptor);
   if (!sent && sent.error().code != Errc::limit_reached) {
     receive();  // the last that it said: answers, perhaps why it hung up
     if (channel == channel_) break_off(lost(std::strerror(sent.error().os_error)));
@@ -273,7 +279,10 @@ void Connection::flush() {
     auto flushed = channel_->flush();
     if (flushed) return;
     auto& [error, request] = flushed.error();
-    if (!request) return break_off(lost(std::strerror(error.os_error)));
+    if (!request) {
+      break_off(lost(std::strerror(error.os_error)));
+      return;
+    }
     settle(*request, proto::Failure{std::move(error), std::nullopt});
   }
 }

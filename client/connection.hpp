@@ -30,6 +30,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "client/deadline.hpp"
@@ -55,6 +56,8 @@ class Pending {
   Pending() noexcept;
   Pending(Pending&&) noexcept;
   Pending& operator=(Pending&&) noexcept;
+  Pending(const Pending&) = delete;
+  Pending& operator=(const Pending&) = delete;
   ~Pending();
 
   // Waits until there is an answer, but not past `until`: none means that it is still under way.
@@ -119,11 +122,13 @@ class Connection {
   void read_for_all(Lock& lock, TimePoint until);
   void promote();
   void receive();
-  void deliver(proto::Reply reply);
+  std::optional<proto::Error> read_and_deliver();
+  std::optional<proto::Error> deliver(proto::Reply reply);
   void settle(proto::RequestId id, proto::Answer answer);
   std::expected<void, proto::Error> ensure_connected(Lock& lock, TimePoint until);
   std::expected<void, proto::Error> adopt(proto::Descriptor socket);
-  std::expected<void, proto::Error> send(std::string line, proto::RequestId id, int descriptor);
+  std::expected<void, proto::Error> send(std::string_view line, proto::RequestId id,
+                                         int descriptor);
   void flush();
   void break_off(proto::Error error);
 

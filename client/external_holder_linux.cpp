@@ -20,8 +20,9 @@ namespace {
 template <typename Number>
 std::optional<Number> number_in(std::string_view text, int base = 10) {
   Number number{};
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number, base);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, number, base);
   if (error != std::errc() || stop != end || text.empty()) return std::nullopt;
   return number;
 }

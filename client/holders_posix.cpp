@@ -83,6 +83,7 @@ std::string user_name(std::uint32_t uid) {
 
 std::vector<Holder> holders_of(const proto::Refusal& refusal, std::int64_t daemon_pid) {
   std::vector<Holder> holders;
+  holders.reserve(refusal.holders.size() + 1);
   for (const proto::Row& row : refusal.holders) holders.push_back(holder_from(row));
   if (!refusal.external && !holders.empty()) return holders;
   if (const auto found = find_external_holder(refusal.file, daemon_pid)) {

@@ -3,7 +3,7 @@
 namespace locket::client {
 
 Process& process() {
-  static Process* const kept = new Process;  // never destroyed: see the header
+  static auto* const kept = new Process;  // never destroyed: see the header
   return *kept;
 }
 

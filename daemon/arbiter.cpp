@@ -161,14 +161,14 @@ std::optional<Monotonic> Arbiter::next_deadline() const {
   return deadlines_.begin()->first;
 }
 
-std::vector<Ticket> Arbiter::due(Monotonic now) {
-  std::vector<Ticket> due = std::exchange(due_at_once_, {});
-  std::erase_if(due, [&](Ticket ticket) {
-    const auto found = records_.find(ticket);
-    return found == records_.end() || found->second->held;
-  });
+std::vector<Ticket> Arbiter::due(Monotonic now, std::size_t most) {
+  std::vector<Ticket> due;
+  for (; !due_at_once_.empty() && due.size() < most; due_at_once_.pop_front()) {
+    const auto found = records_.find(due_at_once_.front());
+    if (found != records_.end() && !found->second->held) due.push_back(due_at_once_.front());
+  }
   for (const auto& [deadline, ticket] : deadlines_) {
-    if (deadline > now) break;
+    if (deadline > now || due.size() >= most) break;
     due.push_back(ticket);
   }
   return due;

@@ -143,9 +143,10 @@ class Arbiter {
   void os_result(const Instant& now, Ticket ticket, OsResult result, int os_error = 0);
 
   // Time. The caller asks who is due, gives the holders in the way a last chance to be heard (C7),
-  // and then expires those; whoever was granted meanwhile is left alone.
+  // and then expires those; whoever was granted meanwhile is left alone. At most so many at a time:
+  // the others are due the next time.
   [[nodiscard]] std::optional<Monotonic> next_deadline() const;
-  std::vector<Ticket> due(Monotonic now);
+  std::vector<Ticket> due(Monotonic now, std::size_t most = SIZE_MAX);
   void expire(const std::vector<Ticket>& due);
 
   // The sessions that hold the lock which this ticket waits for.
@@ -206,7 +207,7 @@ class Arbiter {
   FlatMap<Ticket, Lock*> abandoned_;
 
   std::set<std::pair<Monotonic, Ticket>> deadlines_;
-  std::vector<Ticket> due_at_once_;
+  std::deque<Ticket> due_at_once_;
   std::deque<Event> events_;
 
   LockId last_lock_ = 0;

@@ -28,6 +28,9 @@ std::unexpected<Error> fail(Errc code, std::string message) {
   return std::unexpected(Error{code, std::move(message)});
 }
 
+// So many take some milliseconds, where all texts are as long as they can be.
+constexpr std::size_t kRefusalsAtOnce = 64;
+
 // Rounded up: never early (C3).
 std::chrono::nanoseconds nanoseconds_of(proto::Seconds timeout) {
   return std::chrono::ceil<std::chrono::nanoseconds>(timeout);
@@ -110,6 +113,7 @@ void Dispatch::received(SessionId session, std::string_view line,
 
 void Dispatch::closed(SessionId session) {
   clients_.erase(session);
+  lists_.erase(session);
   arbiter_.disconnect(session);
   pump();
   log::debug("session {}: closed", session);
@@ -129,20 +133,19 @@ bool Dispatch::detached(SessionId session) const {
 // that a client who never stops talking cannot keep the loop here (C15).
 void Dispatch::settle() {
   pump();  // what the OS locks reported from outside of any request
-  const auto due = arbiter_.due(sessions_.now().steady);
-  const auto lists = std::exchange(lists_, {});
-  if (due.empty() && lists.empty()) return;
+  const auto due = arbiter_.due(sessions_.now().steady, kRefusalsAtOnce);
+  if (due.empty() && lists_.empty()) return;
 
-  const bool fresh_list = std::ranges::any_of(
-      lists, [](const PendingList& pending) { return pending.list.after.lock == 0; });
-  if (fresh_list) {
+  const auto heard = last_list_;
+  if (std::exchange(fresh_list_, false)) {
     drain(arbiter_.holding_sessions());
   } else {
     for (const Ticket ticket : due) drain(arbiter_.blockers(ticket));
   }
+  heard_lists_ = heard;
   arbiter_.expire(due);
   pump();
-  answer_lists(lists);
+  answer_one_list();
   sessions_.settle_later();
 }
 
@@ -235,7 +238,9 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const proto::List& list,
                                    Descriptors&) {
-  if (request.id) lists_.push_back({client.session, *request.id, list});
+  if (!request.id) return {};
+  lists_[client.session].push_back({++last_list_, *request.id, list});
+  fresh_list_ |= list.after.lock == 0;
   return {};
 }
 
@@ -299,22 +304,32 @@ void Dispatch::drain(std::vector<SessionId> sessions) {
   for (const SessionId session : sessions) sessions_.drain(session);
 }
 
-void Dispatch::answer_lists(const std::vector<PendingList>& lists) {
-  for (const PendingList& pending : lists) {
-    if (clients_.contains(pending.session))
-      reply(pending.session, pending.request, page_of(pending.list));
-  }
+// Of the session that comes after the one that had its turn. A list that came by the draining waits
+// for the next pass.
+void Dispatch::answer_one_list() {
+  if (lists_.empty()) return;
+  auto turn = lists_.upper_bound(last_listed_);
+  if (turn == lists_.end()) turn = lists_.begin();
+  auto& [session, lists] = *turn;
+  const PendingList& pending = lists.front();
+  if (pending.number > heard_lists_) return;
+  last_listed_ = session;
+  reply(session, pending.request, page_of(pending.list));
+  lists.pop_front();
+  if (lists.empty()) lists_.erase(turn);
 }
 
 proto::Page Dispatch::page_of(const proto::List& list) const {
   proto::Page page;
   const Instant now = sessions_.now();
+  std::size_t text = 0;
   const auto add = [&](const Entry& entry, bool external) {
-    if (page.rows.size() == proto::kListPageRows) {
+    if (page.rows.size() == proto::kListPageRows || text >= proto::kListPageTextBytes) {
       page.next = Cursor{page.rows.back().lock, page.rows.back().ticket};
       return false;
     }
     page.rows.push_back(row_of(entry, external, now));
+    text += entry.claim.path.size() + entry.claim.reason.size();
     return true;
   };
   if (list.file) {

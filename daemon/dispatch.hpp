@@ -8,11 +8,15 @@
 //     holders' sockets already had has been heard (C7): such answers wait for settle().
 //  2. Nothing here calls back into itself: handlers only feed the arbiter, pump() only drains its
 //     events, and Sessions::drain() is called from settle() alone.
+//  3. What costs much more than its request did is served in small portions, one a pass of
+//     settle(): refusals a few at a time, lists one at a time, to the sessions in turn (C15).
 
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,7 +77,7 @@ class Dispatch {
     bool detached = false;
   };
   struct PendingList {
-    SessionId session;
+    std::uint64_t number;  // of all, in the order of arrival
     RequestId request;
     locket::proto::List list;
   };
@@ -100,7 +104,7 @@ class Dispatch {
 
   void reply(SessionId session, std::optional<RequestId> id, locket::proto::Answer answer);
   void drain(std::vector<SessionId> sessions);
-  void answer_lists(const std::vector<PendingList>& lists);
+  void answer_one_list();
   [[nodiscard]] locket::proto::Page page_of(const locket::proto::List& list) const;
   [[nodiscard]] locket::proto::Row row_of(const Entry& entry, bool external,
                                           const Instant& now) const;
@@ -112,7 +116,11 @@ class Dispatch {
   const Instant started_;
   Arbiter arbiter_;
   boost::unordered_flat_map<SessionId, Client> clients_;
-  std::vector<PendingList> lists_;
+  std::map<SessionId, std::deque<PendingList>> lists_;
+  SessionId last_listed_ = 0;      // whose turn it was
+  std::uint64_t last_list_ = 0;    // that came
+  std::uint64_t heard_lists_ = 0;  // up to this one, the holders have been heard since it came
+  bool fresh_list_ = false;        // one that begins has come since then
 };
 
 }  // namespace locketd

@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <exception>
+#include <utility>
 
 #include "daemon/listener.hpp"
 #include "daemon/log.hpp"
@@ -22,7 +23,18 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// SIG_BLOCK, SIG_UNBLOCK. An end between the listener's beginning and the loop's would leave the
+// socket behind.
+void hold_back_end(int how) {
+  sigset_t ends{};
+  ::sigemptyset(&ends);
+  ::sigaddset(&ends, SIGTERM);
+  ::sigaddset(&ends, SIGINT);
+  ::pthread_sigmask(how, &ends, nullptr);
+}
+
 int serve(const locketd::Options& options) {
+  hold_back_end(SIG_BLOCK);
   auto listener = locketd::Listener::open(options.socket);
   if (!listener) {
     locketd::log::error("{}", listener.error().message);
@@ -30,7 +42,9 @@ int serve(const locketd::Options& options) {
   }
   locketd::log::info("locketd {} listens on {}", locket::proto::kVersion,
                      locket::proto::escape(listener->path()));
-  locketd::Server(std::move(*listener)).run();
+  locketd::Server server(std::move(*listener));
+  hold_back_end(SIG_UNBLOCK);
+  server.run();
   locketd::log::info("stopped; holders keep their locks");
   return EX_OK;
 }

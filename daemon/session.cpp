@@ -48,6 +48,10 @@ void Session::start() {
 
 void Session::send(std::string line) {
   if (ended_ || !socket_.is_open()) return;
+  if (outbox_.size() - sent_ > kOutboxLimit) {
+    overflowed_ = true;  // flush() ends it: here would be in the middle of somebody's request
+    return;
+  }
   if (outbox_.empty()) {
     outbox_ = std::move(line);
   } else {
@@ -56,7 +60,13 @@ void Session::send(std::string line) {
 }
 
 void Session::flush() {
-  if (ended_ || writing_ || outbox_.empty()) return;
+  if (ended_) return;
+  if (overflowed_) {
+    log::info("session {}, pid {}: ended: it does not read its answers", id_, peer_.pid);
+    end();
+    return;
+  }
+  if (writing_ || outbox_.empty()) return;
   const auto sent =
       proto::try_send(socket_.native_handle(), std::string_view(outbox_).substr(sent_), -1);
   if (!sent) {
@@ -67,10 +77,12 @@ void Session::flush() {
   if (sent_ == outbox_.size()) {
     outbox_.clear();
     sent_ = 0;
-  } else if (outbox_.size() - sent_ > kOutboxLimit) {
-    log::info("session {}, pid {}: ended: it does not read its answers", id_, peer_.pid);
-    end();
   } else {
+    // A client that always lags behind a little must not make it grow for ever.
+    if (sent_ > outbox_.size() / 2) {
+      outbox_.erase(0, sent_);
+      sent_ = 0;
+    }
     writing_ = true;
     asio::co_spawn(socket_.get_executor(), write_loop(), asio::detached);
   }
@@ -146,7 +158,8 @@ bool Session::handle_lines() {
     owner_.dispatch().received(id_, **line, descriptors_);
     if (ended_) return false;
   }
-  if (!lines_.partial() && !descriptors_.empty()) {
+  // A line that has begun may have its descriptor already, and others of the same message's.
+  if (descriptors_.size() > (lines_.partial() ? proto::kMaxDescriptorsAhead : 0)) {
     violate({proto::Errc::invalid_request,
              fmt::format("{} descriptors came that no request takes: one goes with each acquire",
                          descriptors_.size())});

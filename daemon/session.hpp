@@ -84,8 +84,9 @@ class Session : public std::enable_shared_from_this<Session> {
   locket::proto::LineBuffer lines_;
   std::deque<locket::proto::Descriptor> descriptors_;
   std::string outbox_;
-  std::size_t sent_ = 0;  // of the outbox
-  bool writing_ = false;  // write_loop is waiting for room
+  std::size_t sent_ = 0;     // of the outbox
+  bool writing_ = false;     // write_loop is waiting for room
+  bool overflowed_ = false;  // an answer was dropped
   bool input_over_ = false;
   bool ended_ = false;
 };

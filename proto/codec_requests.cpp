@@ -65,6 +65,10 @@ struct Envelope final : nlohmann::json_sax<nlohmann::json> {
       return refuse(Errc::invalid_request,
                     fmt::format("\"{}\" is given twice", shorten(escape(name), 64)));
     }
+    if (object.size() == kMaxMembers) {
+      return refuse(Errc::invalid_request,
+                    fmt::format("an object has more than {} members", kMaxMembers));
+    }
     key_ = std::move(name);
     return true;
   }

@@ -18,6 +18,10 @@ inline constexpr std::size_t kMaxCommandBytes = 64;
 // Requests are flat: an object with an object of parameters in it.
 inline constexpr int kMaxNesting = 2;
 
+// No request has half as many. Each name is compared with those before it, so that the cost of a
+// line would otherwise grow with the square of its length.
+inline constexpr std::size_t kMaxMembers = 16;
+
 // 31 years: longer than any wait that is meant, and far from the clock's own range.
 inline constexpr double kMaxTimeoutSeconds = 1e9;
 
@@ -27,8 +31,13 @@ inline constexpr std::uint64_t kMaxExactInteger = (std::uint64_t{1} << 53) - 1;
 // Waiting and held together; each costs the daemon a descriptor.
 inline constexpr std::size_t kMaxRequestsPerSession = 16384;
 
-// A page of `list`: some 100 KiB at most, so that an answer never needs a large outbox.
+// Descriptors that came before their requests' lines did: what one message can carry (SCM_MAX_FD).
+inline constexpr std::size_t kMaxDescriptorsAhead = 253;
+
+// A page of `list`: 100 KiB or so, and where paths and reasons are long hardly more than their own
+// bytes, so that an answer never needs a large outbox.
 inline constexpr std::size_t kListPageRows = 256;
+inline constexpr std::size_t kListPageTextBytes = 128 * 1024;
 
 // Holders that a refusal describes; a shared lock may have thousands.
 inline constexpr std::size_t kMaxHoldersInRefusal = 8;

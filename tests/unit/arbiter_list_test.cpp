@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -97,9 +99,9 @@ TEST(Arbiter, Pages_of_any_size_cover_each_row_exactly_once_and_in_order) {
   for (std::size_t size = 1; size <= all.size(); ++size) {
     std::vector<Row> rows;
     Cursor after;
-    for (auto part = page(d.arbiter, after, size); !part.empty();
-         part = page(d.arbiter, after, size)) {
-      rows.insert(rows.end(), part.begin(), part.end());
+    for (std::size_t before = 1; before != rows.size() && rows.size() <= all.size();) {
+      before = rows.size();
+      std::ranges::copy(page(d.arbiter, after, size), std::back_inserter(rows));
       after = {.lock = rows.back().first, .ticket = rows.back().second};
     }
     EXPECT_EQ(rows, all) << "in pages of " << size;

@@ -298,7 +298,8 @@ class Comparison {
   Texts rows(std::size_t page) const {
     Texts rows;
     Cursor after;
-    for (std::size_t before = 1; before != rows.size();) {
+    const std::size_t all = model_.entries().size();
+    for (std::size_t before = 1; before != rows.size() && rows.size() <= all;) {
       before = rows.size();
       arbiter_.visit(after, [&](const Entry& entry, bool external) {
         rows.push_back(describe(entry) + (external ? " external" : ""));

@@ -198,6 +198,16 @@ TEST(Arbiter, One_who_does_not_wait_is_answered_only_after_an_unsettled_attempt_
   EXPECT_EQ(d.answers(), (Texts{"ann.1 granted", "bob.1 refused: timed out"}));
 }
 
+TEST(Arbiter, Nobody_is_due_while_it_is_about_to_be_known_whether_the_lock_can_be_had_C7) {
+  ArbiterDriver d;
+  d.kernel = Kernel::slow;
+  d.last_chance = [] { ADD_FAILURE() << "somebody is due"; };
+  d.exclusive(ann, 1, kAtOnce);
+  d.exclusive(bob, 1, kAtOnce);
+  d.cancel(ann, 1);
+  d.last_chance = {};
+}
+
 TEST(Arbiter, One_who_does_not_wait_is_tried_when_the_attempt_before_failed) {
   ArbiterDriver d;
   d.kernel = Kernel::slow;

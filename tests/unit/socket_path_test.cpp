@@ -14,10 +14,11 @@ using Paths = std::vector<std::string>;
 
 // Begins each test with neither variable set, and puts back what there was.
 class SocketPath : public ::testing::Test {
- protected:
+ public:
   SocketPath() { set(nullptr, nullptr); }
   ~SocketPath() override { set(pointer(socket_), pointer(runtime_)); }
 
+ protected:
   static void set(const char* socket, const char* runtime) {
     set_one("LOCKET_SOCKET", socket);
     set_one("XDG_RUNTIME_DIR", runtime);

@@ -48,11 +48,20 @@ TEST(Text, C1_control_characters_are_escaped) {
   EXPECT_EQ(escape("\u00a0"), "\u00a0");
 }
 
+// Of three bytes: U+0800 to U+FFFF.
+std::string utf8(unsigned point) {
+  return {static_cast<char>(0xE0U | point >> 12), static_cast<char>(0x80U | (point >> 6 & 0x3FU)),
+          static_cast<char>(0x80U | (point & 0x3FU))};
+}
+
 TEST(Text, Characters_that_reorder_a_line_are_escaped) {
-  EXPECT_EQ(escape("\u202egpj.exe"), R"(\xe2\x80\xaegpj.exe)");
-  for (const std::string_view mark : {"\u061c", "\u200e", "\u200f", "\u202a", "\u202d", "\u2066",
-                                      "\u2069", "\u2028", "\u2029", "\ufeff"}) {
-    EXPECT_TRUE(escape(mark).starts_with("\\x")) << escape(mark);
+  EXPECT_EQ(escape(utf8(0x202E) + "gpj.exe"), R"(\xe2\x80\xaegpj.exe)");
+  EXPECT_EQ(escape("\u061c"), R"(\xd8\x9c)");
+  for (const unsigned point : {0x200E, 0x200F, 0x2028, 0x202A, 0x202E, 0x2066, 0x2069, 0xFEFF}) {
+    EXPECT_TRUE(escape(utf8(point)).starts_with("\\x")) << point;
+  }
+  for (const unsigned point : {0x200D, 0x2010, 0x202F, 0x2065, 0x206A, 0xFEFE}) {
+    EXPECT_EQ(escape(utf8(point)), utf8(point)) << "a neighbour: " << point;
   }
 }
 
@@ -128,7 +137,7 @@ TEST(Text, Shorten_never_cuts_a_character_or_an_escape) {
 }
 
 TEST(Text, Shortened_text_is_as_long_as_allowed_and_still_whole) {
-  const std::string text = escape("aé锁🔒\n\x1b\\\u202e and so on, for a while");
+  const std::string text = escape("aé锁🔒\n\x1b\\\u0085 and so on, for a while");
   for (std::size_t bytes = 0; bytes <= text.size(); ++bytes) {
     const std::string cut = shorten(text, bytes);
     EXPECT_LE(cut.size(), bytes);

@@ -24,7 +24,7 @@ namespace {
 
 ino_t inode_of(const Descriptor& file) {
   struct stat info{};
-  EXPECT_EQ(::fstat(file.get(), &info), 0);
+  EXPECT_TRUE(file && ::fstat(file.get(), &info) == 0);
   return info.st_ino;
 }
 
@@ -199,7 +199,8 @@ class Connecting : public ::testing::Test {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path_.copy(address.sun_path, sizeof address.sun_path - 1);
-    EXPECT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_TRUE(socket &&
+                ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
     EXPECT_TRUE(backlog < 0 || ::listen(socket.get(), backlog) == 0);
     return socket;
   }

@@ -278,8 +278,8 @@ class file_lock {
   // The standard has no bad timeouts: what is negative has passed, and what is longer than the
   // library takes is for ever.
   static std::optional<duration> within_range(duration timeout) {
-    constexpr duration longest(1e9);
-    if (timeout > longest) return std::nullopt;
+    constexpr duration kLongest(1e9);
+    if (timeout > kLongest) return std::nullopt;
     return timeout < duration::zero() ? duration::zero() : timeout;
   }
 

@@ -1,0 +1,63 @@
+// The daemon's end of the client's connection, played by the test line by line.
+//
+// Every call that waits gives up after ten seconds and throws, which fails the test.
+
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "client/process.hpp"
+#include "proto/descriptor.hpp"
+#include "proto/framing.hpp"
+#include "proto/messages.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+namespace locket::test {
+
+class FakeDaemon {
+ public:
+  FakeDaemon();
+
+  [[nodiscard]] const std::string& socket() const { return socket_; }
+  [[nodiscard]] client::Connection::Sockets sockets() const;
+
+  // Takes the client in. The hello that comes first is answered by welcome().
+  void accept();
+  void hang_up() { peer_.reset(); }
+
+  // The client's next request of whatever kind, or one of the kind that it must be.
+  proto::Request next();
+  std::optional<proto::Request> next_if_any();  // does not wait
+  template <typename Expected>
+  Expected next_call() {
+    return std::get<Expected>(next().call);
+  }
+
+  // accept(), the hello and its answer.
+  void welcome();
+
+  void reply(std::optional<proto::RequestId> id, proto::Answer answer);
+  void send(const std::string& bytes);
+
+  // The descriptor that came with an earlier request, in their order.
+  proto::Descriptor take_descriptor();
+
+  // Whether the client has closed its end.
+  bool sees_end();
+
+ private:
+  bool receive();  // false at the end of the stream
+
+  TemporaryFolder folder_;
+  std::string socket_ = folder_ / "locketd.sock";
+  proto::Descriptor listener_;
+  proto::Descriptor peer_;
+  proto::LineBuffer lines_{std::size_t{1} << 20};
+  std::deque<proto::Descriptor> descriptors_;
+};
+
+proto::Failure failure(proto::Errc code, std::string message = {});
+
+}  // namespace locket::test

@@ -1,0 +1,63 @@
+// A daemon, a folder for lock files, and locketctl to talk to the one about the other.
+
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/child.hpp"
+#include "tests/support/daemon.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/raw_client.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+namespace locket::test {
+
+class Locketctl : public testing::Test {
+ protected:
+  [[nodiscard]] Command command(std::vector<std::string> words) const {
+    words.insert(words.begin(), LOCKETCTL);
+    return {.words = std::move(words),
+            .environment = {{"LOCKET_SOCKET", daemon.socket()}},
+            .folder = folder.path()};
+  }
+  [[nodiscard]] Ended ctl(std::vector<std::string> words) const {
+    return run(command(std::move(words)));
+  }
+
+  // The one lock that the daemon knows, as `list --json` shows it.
+  [[nodiscard]] Json listed() const {
+    return Json::parse(ctl({"list", "--json"}).output).at("locks").at(0);
+  }
+
+  [[nodiscard]] std::size_t waiters() const {
+    const auto locks = Json::parse(ctl({"list", "--json"}).output).at("locks");
+    return locks.empty() ? 0 : locks.at(0).at("waiters").size();
+  }
+
+  const Daemon daemon;
+  const TemporaryFolder folder;
+  const std::string lock = folder.file("lock");
+};
+
+// Holds a lock until it is told to end by a line, or by the end of its input.
+class Holding {
+ public:
+  Holding(Command command, std::vector<std::string> job = {"sh", "-c", "echo ready; read line"})
+      : child_([&] {
+          command.words.insert(command.words.end(), job.begin(), job.end());
+          return command;
+        }()) {}
+
+  void wait_until_held() { EXPECT_EQ(child_.line(), "ready"); }
+  Ended end() { return child_.finish(); }
+  Child& process() { return child_; }
+
+ private:
+  Child child_;
+};
+
+}  // namespace locket::test

@@ -1,0 +1,209 @@
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <chrono>
+
+#include "tests/ctl/locketctl.hpp"
+#include "tests/support/kernel_lock.hpp"
+
+namespace locket::test {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+using CtlRun = Locketctl;
+
+TEST_F(CtlRun, A_running_command_excludes_plain_flock_C6) {
+  Holding holding(command({"run", lock}));
+  holding.wait_until_held();
+  EXPECT_EQ(run({.words = {"flock", "-n", lock, "true"}}).status, 1);
+  holding.end();
+  EXPECT_EQ(run({.words = {"flock", "-n", lock, "true"}}).status, 0);
+}
+
+TEST_F(CtlRun, The_exit_status_is_the_commands_own) {
+  EXPECT_EQ(ctl({"run", lock, "sh", "-c", "exit 7"}).status, 7);
+  EXPECT_EQ(ctl({"run", lock, "--", "sh", "-c", "exit 8"}).status, 8);
+  EXPECT_EQ(ctl({"run", "--", lock, "--", "sh", "-c", "exit 9"}).status, 9);
+  EXPECT_EQ(ctl({"run", lock, "sh", "-c", "kill -TERM $$"}).status, 128 + SIGTERM);
+}
+
+TEST_F(CtlRun, The_shell_runs_a_string_on_either_side_of_the_lock) {
+  EXPECT_EQ(ctl({"run", lock, "-c", "exit 5"}).status, 5);
+  EXPECT_EQ(ctl({"run", "-c", "exit 6", lock}).status, 6);
+}
+
+TEST_F(CtlRun, Options_of_the_command_are_its_own) {
+  EXPECT_EQ(ctl({"run", lock, "echo", "-n", "--help"}).output, "--help");
+}
+
+TEST_F(CtlRun, The_command_is_the_process_that_was_started) {
+  Child child(command({"run", lock, "--", "sh", "-c", "echo $$"}));
+  EXPECT_EQ(child.line(), std::to_string(child.pid()));
+}
+
+TEST_F(CtlRun, The_command_knows_its_token_and_its_lock) {
+  const auto ended = ctl(
+      {"run", "lock", "sh", "-c", "echo $LOCKET_TOKEN $LOCKET_PATH; " LOCKETCTL " list --json"});
+  const auto space = ended.output.find(' ');
+  const auto line_end = ended.output.find('\n');
+  const auto json = Json::parse(ended.output.substr(line_end)).at("locks").at(0);
+  EXPECT_EQ(ended.output.substr(0, space), json.at("holders").at(0).at("token").dump());
+  EXPECT_EQ(ended.output.substr(space + 1, line_end - space - 1), lock);
+}
+
+TEST_F(CtlRun, Without_waiting_the_loser_learns_who_has_the_lock_C13) {
+  Holding holding(command({"run", "--reason", "nightly backup", lock}));
+  holding.wait_until_held();
+  const auto refused = ctl({"run", "-n", lock, "true"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.errors, HasSubstr("locked by pid " + std::to_string(holding.process().pid()) +
+                                        " (sh, user "));
+  EXPECT_THAT(refused.errors, HasSubstr("nightly backup"));
+}
+
+TEST_F(CtlRun, A_timeout_ends_the_wait_but_not_early_C3) {
+  Holding holding(command({"run", lock}));
+  holding.wait_until_held();
+  const auto begun = Clock::now();
+  const auto refused = ctl({"run", "-w", "0.25", "-E", "42", lock, "true"});
+  EXPECT_GE(Clock::now() - begun, 250ms);
+  EXPECT_EQ(refused.status, 42);
+  EXPECT_THAT(refused.errors, HasSubstr("timed out after 0.25 s"));
+}
+
+TEST_F(CtlRun, An_external_holder_is_named_by_the_process_that_has_it_C13) {
+  // flock(1) locks and ends; its child has the lock by the descriptor that it inherited.
+  Child outsider({.words = {"sh", "-c", "exec 9<\"$0\"; flock 9; echo ready; read line", lock}});
+  ASSERT_EQ(outsider.line(), "ready");
+  const auto refused = ctl({"run", "-n", lock, "true"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.errors, HasSubstr("pid " + std::to_string(outsider.pid())));
+  EXPECT_THAT(refused.errors, HasSubstr("without locketd"));
+}
+
+TEST_F(CtlRun, Shared_locks_go_together_and_exclude_an_exclusive_one_C2) {
+  Holding first(command({"run", "-s", lock}));
+  first.wait_until_held();
+  EXPECT_EQ(ctl({"run", "-s", "-n", lock, "true"}).status, 0);
+  EXPECT_EQ(ctl({"run", "-x", "-n", lock, "true"}).status, 1);
+}
+
+TEST_F(CtlRun, A_lock_is_free_when_the_command_has_ended_C7) {
+  for (int round = 0; round < 100; ++round) {
+    ASSERT_EQ(ctl({"run", lock, "true"}).status, 0);
+    ASSERT_EQ(ctl({"run", "-n", lock, "true"}).status, 0) << "in round " << round;
+  }
+}
+
+TEST_F(CtlRun, A_killed_commands_lock_is_free_although_its_child_lives_on_C8) {
+  Holding holding(command({"run", lock}), {"sh", "-c", "cat <&0 >&2 & echo ready; read line"});
+  holding.wait_until_held();
+  holding.process().signal(SIGKILL);
+  EXPECT_EQ(ctl({"run", "-w", "20", lock, "true"}).status, 0);
+}
+
+TEST_F(CtlRun, A_command_that_closes_all_descriptors_keeps_its_lock) {
+  Holding holding(command({"run", lock}),
+                  {"sh", "-c", "exec 3>&- 4>&- 5>&- 6>&- 7>&-; echo ready; read line"});
+  holding.wait_until_held();
+  EXPECT_EQ(ctl({"run", "-n", lock, "true"}).status, 1);
+}
+
+TEST_F(CtlRun, The_command_inherits_no_connection_to_the_daemon) {
+  const auto ended = ctl({"run", lock, "sh", "-c", "ls -l /proc/$$/fd"});
+  EXPECT_THAT(ended.output, HasSubstr(lock));
+  EXPECT_THAT(ended.output, testing::Not(HasSubstr("socket:")));
+}
+
+TEST_F(CtlRun, A_command_that_cannot_be_run_gives_126_or_127_and_frees_the_lock) {
+  EXPECT_EQ(ctl({"run", lock, "no-such-command"}).status, 127);
+  EXPECT_EQ(ctl({"run", lock, folder.path()}).status, 126);
+  EXPECT_EQ(ctl({"run", "-n", lock, "true"}).status, 0);
+}
+
+TEST_F(CtlRun, Verbose_tells_about_the_lock) {
+  EXPECT_THAT(ctl({"run", "--verbose", lock, "true"}).errors, HasSubstr("got " + lock));
+  Holding holding(command({"run", lock}));
+  holding.wait_until_held();
+  EXPECT_THAT(ctl({"run", "--verbose", "-w", "2.5", lock, "true"}).errors,
+              StartsWith("locketctl: waiting: " + lock + " is locked by pid "));
+}
+
+TEST_F(CtlRun, A_file_is_created_but_not_a_folder_C12) {
+  EXPECT_EQ(ctl({"run", folder / "new", "true"}).status, 0);
+  EXPECT_EQ(read_file(folder / "new"), "");
+  const auto failed = ctl({"run", folder / "none" + "/new", "true"});
+  EXPECT_EQ(failed.status, 66);
+  EXPECT_THAT(failed.errors, HasSubstr("the folder " + (folder / "none") + " does not exist"));
+}
+
+struct Mistake {
+  std::vector<std::string> words;
+  std::string complaint;
+
+  // For ctest's list.
+  friend void PrintTo(const Mistake& mistake, std::ostream* out) {
+    *out << "locketctl";
+    for (const std::string& word : mistake.words) *out << ' ' << word.substr(0, 16);
+  }
+};
+
+class CtlMistakes : public Locketctl, public testing::WithParamInterface<Mistake> {};
+
+TEST_P(CtlMistakes, Are_answered_by_one_line_and_status_64) {
+  const auto ended = ctl(GetParam().words);
+  EXPECT_EQ(ended.status, 64);
+  EXPECT_THAT(ended.errors, StartsWith("locketctl: "));
+  EXPECT_THAT(ended.errors, HasSubstr(GetParam().complaint));
+  EXPECT_EQ(std::ranges::count(ended.errors, '\n'), 1) << ended.errors;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OfTheUser, CtlMistakes,
+    testing::Values(Mistake{{}, "subcommand"}, Mistake{{"frob"}, "frob"},
+                    Mistake{{"run"}, "the lock file is missing"},
+                    Mistake{{"run", "lock"}, "the command is missing"},
+                    Mistake{{"run", "", "true"}, "is empty"},
+                    Mistake{{"run", "-w", "-1", "lock", "true"}, "not -1"},
+                    Mistake{{"run", "-w", "nan", "lock", "true"}, "not nan"},
+                    Mistake{{"run", "-w", "inf", "lock", "true"}, "not inf"},
+                    Mistake{{"run", "-w", "1e300", "lock", "true"}, "from 0 to 1000000000"},
+                    Mistake{{"run", "-w", "1e999", "lock", "true"}, "from 0 to 1000000000"},
+                    Mistake{{"run", "-w", "abc", "lock", "true"}, "\"abc\""},
+                    Mistake{{"run", "-w", "", "lock", "true"}, "\"\""},
+                    Mistake{{"run", "-n", "-w", "1", "lock", "true"}, "excludes"},
+                    Mistake{{"run", "-E", "256", "lock", "true"}, "256"},
+                    Mistake{{"run", "-Q", "lock", "true"}, "-Q"},
+                    Mistake{{"run", "-c", "true", "lock", "true"}, "-c"},
+                    Mistake{{"run", std::string(5000, 'a'), "true"}, "too long"},
+                    Mistake{{"run", "--reason", std::string(2000, 'a'), "lock", "true"},
+                            "reason"}));
+
+TEST_F(CtlRun, What_is_not_a_file_is_refused) {
+  const std::string fifo = folder / "fifo";
+  ASSERT_EQ(run({.words = {"mkfifo", fifo}}).status, 0);
+  for (const std::string& path : {fifo, std::string("/dev/null"), daemon.socket()}) {
+    const auto refused = ctl({"run", path, "true"});
+    EXPECT_EQ(refused.status, 66) << path;
+    EXPECT_THAT(refused.errors, HasSubstr("cannot lock " + path));
+  }
+  EXPECT_EQ(ctl({"run", folder.path(), "true"}).status, 0) << "a folder is fine";
+}
+
+TEST_F(CtlRun, Without_a_daemon_it_says_where_it_looked_and_how_to_start_one) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"run", lock, "true"}, {"list"}, {"status"}}) {
+    Command lost = command(words);
+    lost.environment["LOCKET_SOCKET"] = folder / "none.sock";
+    const auto ended = run(lost);
+    EXPECT_EQ(ended.status, 69);
+    EXPECT_THAT(ended.errors, HasSubstr(folder / "none.sock"));
+    EXPECT_THAT(ended.errors, HasSubstr("start one with"));
+  }
+}
+
+}  // namespace
+}  // namespace locket::test

@@ -1,0 +1,36 @@
+#include <gmock/gmock.h>
+
+#include "tests/ctl/locketctl.hpp"
+
+namespace locket::test {
+namespace {
+
+using testing::HasSubstr;
+
+using CtlStatus = Locketctl;
+
+TEST_F(CtlStatus, Counts_what_the_daemon_has) {
+  RawClient client(daemon.socket());
+  client.lock(lock);
+  client.acquire(lock);
+  client.call("status");
+  const auto json = Json::parse(ctl({"status", "--json"}).output);
+  EXPECT_EQ(json.at("socket"), daemon.socket());
+  EXPECT_EQ(json.at("pid"), daemon.pid());
+  EXPECT_EQ(json.at("sessions"), 2);
+  EXPECT_EQ(json.at("locks"), 1);
+  EXPECT_EQ(json.at("holders"), 1);
+  EXPECT_EQ(json.at("waiters"), 1);
+  EXPECT_EQ(json.at("grants"), 1);
+  EXPECT_GE(json.at("uptime_s"), 0);
+  EXPECT_THAT(ctl({"status"}).output, HasSubstr("locks     1 (1 holders, 1 waiters)\n"));
+}
+
+TEST_F(CtlStatus, Help_and_version_end_well) {
+  EXPECT_EQ(ctl({"--help"}).status, 0);
+  EXPECT_THAT(ctl({"run", "--help"}).output, HasSubstr("LOCK [--] COMMAND"));
+  EXPECT_THAT(ctl({"--version"}).output, testing::StartsWith("locketctl 0."));
+}
+
+}  // namespace
+}  // namespace locket::test

@@ -1,0 +1,209 @@
+// Waiting for processes that lock the file without the daemon (C6), without ever polling them.
+
+#include <unistd.h>
+
+#include <deque>
+#include <iostream>
+#include <map>
+
+#include "tests/integration/lock_test.hpp"
+#include "tests/support/process_facts.hpp"
+
+namespace locket::test {
+namespace {
+
+// As many as wait in threads of their own: daemon/external_waits.hpp.
+constexpr std::size_t kMaxThreads = 64;
+
+class External : public LockTest {
+ protected:
+  [[nodiscard]] std::size_t threads() const { return threads_of(daemon.pid()).size(); }
+
+  // Besides those from the start, the one that helps others to end may stay.
+  [[nodiscard]] bool eventually_no_threads() const {
+    return eventually([&] { return threads() <= at_start_.size() + 1; });
+  }
+
+  // By thread. Left out is what a sanitizer runs for itself.
+  [[nodiscard]] std::map<pid_t, long> sleeps() const {
+    std::map<pid_t, long> sleeps;
+    for (const pid_t thread : threads_of(daemon.pid())) {
+      if (thread == daemon.pid() || !at_start_.contains(thread)) {
+        sleeps[thread] = sleeps_of(daemon.pid(), thread);
+      }
+    }
+    return sleeps;
+  }
+
+  void expect_to_sleep_through() const {
+    auto before = sleeps();
+    // What was asked last may still be about to go to sleep.
+    ASSERT_TRUE(eventually([&] {
+      let_pass(std::chrono::milliseconds(50));
+      return std::exchange(before, sleeps()) == before;
+    }));
+    let_pass(std::chrono::milliseconds(1500));
+    EXPECT_EQ(sleeps(), before);
+  }
+
+ private:
+  std::set<pid_t> at_start_ = threads_of(daemon.pid());
+};
+
+TEST_F(External, The_release_of_an_outsider_is_noticed_at_once) {
+  std::vector<double> delays;
+  for (int i = 0; i < 20; ++i) {
+    KernelLock outsider(path);
+    ASSERT_TRUE(outsider.held());
+    const Id waiting = ann.acquire(path);
+    ASSERT_TRUE(ann.waits(waiting));
+    const auto begin = Clock::now();
+    outsider.unlock();
+    const Token token = ann.granted(waiting);
+    delays.push_back(seconds_since(begin));
+    EXPECT_LT(delays.back(), 5);
+    ann.release(token);
+  }
+  std::ranges::sort(delays);
+  std::cout << "noticed after " << delays[delays.size() / 2] * 1e3 << " ms (median), "
+            << delays.back() * 1e3 << " ms (longest)\n";
+}
+
+TEST_F(External, A_timeout_ends_the_wait_for_an_outsider_C3) {
+  const KernelLock outsider(path);
+  const auto begin = Clock::now();
+  const Json error = ann.error(ann.acquire(path, {{"timeout", 0.3}}));
+  EXPECT_GE(seconds_since(begin), 0.3);
+  EXPECT_LT(seconds_since(begin), 5);
+  EXPECT_EQ(name_of(error), "timed_out");
+  EXPECT_EQ(error["data"]["external"], true);
+  EXPECT_TRUE(eventually_no_threads());
+}
+
+TEST_F(External, Zero_answers_at_once_while_an_outsider_holds_C3) {
+  const KernelLock outsider(path);
+  const auto begin = Clock::now();
+  EXPECT_FALSE(ann.try_lock(path));
+  EXPECT_LT(seconds_since(begin), 1);
+}
+
+TEST_F(External, A_cancel_ends_the_wait_for_an_outsider) {
+  KernelLock outsider(path);
+  const Id waiting = ann.acquire(path);
+  ASSERT_TRUE(ann.waits(waiting));
+  ann.call("cancel", {{"id", waiting}});
+  EXPECT_EQ(name_of(ann.error(waiting)), "cancelled");
+  EXPECT_TRUE(eventually_no_threads());
+  outsider.unlock();
+  EXPECT_TRUE(bob.try_lock(path));
+}
+
+TEST_F(External, The_end_of_the_waiter_ends_the_wait_for_an_outsider_C8) {
+  KernelLock outsider(path);
+  ASSERT_TRUE(ann.waits(ann.acquire(path)));
+  ann.close();
+  EXPECT_TRUE(eventually_no_threads());
+  outsider.unlock();
+  EXPECT_TRUE(eventually([&] { return kernel_admits(path); }));
+  EXPECT_TRUE(bob.try_lock(path));
+}
+
+TEST_F(External, The_next_waiter_takes_over_the_wait_for_an_outsider_C4) {
+  KernelLock outsider(path);
+  const Id first = ann.acquire(path);
+  const Id second = bob.acquire(path);
+  const Id third = cal.acquire(path, {{"timeout", 0.2}});
+  ASSERT_TRUE(ann.waits(first));
+  ASSERT_TRUE(bob.waits(second));
+  EXPECT_EQ(name_of(cal.error(third)), "timed_out");
+  ann.call("cancel", {{"id", first}});
+  EXPECT_TRUE(bob.waits(second));
+  outsider.unlock();
+  bob.granted(second);
+}
+
+TEST_F(External, Waiters_are_served_in_order_after_an_outsider_C4) {
+  KernelLock outsider(path);
+  const Id first = ann.acquire(path);
+  ASSERT_TRUE(ann.waits(first));
+  const Id second = bob.acquire(path);
+  ASSERT_TRUE(bob.waits(second));
+  outsider.unlock();
+  const Token token = ann.granted(first);
+  EXPECT_TRUE(bob.waits(second));
+  ann.release(token);
+  bob.granted(second);
+}
+
+TEST_F(External, An_outsider_is_shown_in_the_list) {
+  const KernelLock outsider(path);
+  ASSERT_TRUE(ann.waits(ann.acquire(path)));
+  const auto rows = bob.list();
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0]["state"], "waiting");
+  EXPECT_EQ(rows[0]["external"], true);
+}
+
+TEST_F(External, More_waits_than_threads_are_served_too) {
+  constexpr std::size_t kWaits = kMaxThreads + 16;
+  std::deque<KernelLock> outsiders;
+  std::vector<Id> waiting;
+  for (std::size_t i = 0; i < kWaits; ++i) {
+    const std::string file = folder.file("lock" + std::to_string(i));
+    outsiders.emplace_back(file);
+    waiting.push_back(ann.acquire(file));
+  }
+  ASSERT_TRUE(ann.waits(waiting.back()));
+  EXPECT_LE(threads(), kMaxThreads + 3) << "the loop, the sweeper, and one of a sanitizer's";
+  // The latest first: those have no threads.
+  for (std::size_t i = kWaits; i-- > 0;) {
+    outsiders[i].unlock();
+    ann.granted(waiting[i]);
+  }
+  EXPECT_TRUE(eventually_no_threads());
+}
+
+TEST_F(External, More_waits_than_threads_can_be_cancelled_and_time_out) {
+  constexpr std::size_t kWaits = kMaxThreads + 16;
+  std::deque<KernelLock> outsiders;
+  std::vector<Id> waiting;
+  for (std::size_t i = 0; i < kWaits; ++i) {
+    const std::string file = folder.file("lock" + std::to_string(i));
+    outsiders.emplace_back(file);
+    const bool timed = i % 2 == 0;
+    waiting.push_back(ann.acquire(file, timed ? Json{{"timeout", 0.3}} : Json::object()));
+  }
+  for (std::size_t i = 0; i < kWaits; ++i) {
+    if (i % 2 != 0) ann.notify("cancel", {{"id", waiting[i]}});
+  }
+  for (std::size_t i = 0; i < kWaits; ++i) {
+    EXPECT_EQ(name_of(ann.error(waiting[i])), i % 2 == 0 ? "timed_out" : "cancelled");
+  }
+  EXPECT_TRUE(eventually_no_threads());
+}
+
+TEST_F(External, Nothing_wakes_while_nothing_happens) {
+  expect_to_sleep_through();
+}
+
+TEST_F(External, Nothing_wakes_while_all_wait) {
+  const std::string theirs = folder.file("theirs.lock");
+  const KernelLock outsider(theirs);
+  ann.lock(path);
+  ASSERT_TRUE(bob.waits(bob.acquire(path)));
+  ASSERT_TRUE(bob.waits(bob.acquire(path, {{"timeout", 3600}})));
+  ASSERT_TRUE(bob.waits(bob.acquire(theirs)));
+  expect_to_sleep_through();
+}
+
+TEST_F(External, Nothing_wakes_any_more_when_waits_were_given_up) {
+  const KernelLock outsider(path);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(name_of(ann.error(ann.acquire(path, {{"timeout", 0.01}}))), "timed_out");
+  }
+  ASSERT_TRUE(eventually_no_threads());
+  expect_to_sleep_through();
+}
+
+}  // namespace
+}  // namespace locket::test

@@ -1,0 +1,96 @@
+// A program that uses liblocket as any program would, and does what its standard input says.
+//
+// One line of output for each line of input:
+//   lock PATH [SECONDS]     held TOKEN, or the name of the error and its message
+//   share PATH [SECONDS]    the same, shared
+//   release PATH            released, or an error
+//   reason PATH TEXT        done: what later locks on it are for
+//
+// Or `lock_program pingpong PATH COUNT`: for each byte of input locks and releases once without
+// waiting, and then writes one; at last tells on standard error how often the lock was not had.
+
+#include <unistd.h>
+
+#include <array>
+#include <iostream>
+#include <locket/locket.hpp>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <tuple>
+
+namespace {
+
+const char* name_of(locket_code code) {
+  static constexpr std::array kNames{
+      "ok",        "timed_out",       "not_held",      "invalid_argument", "file_error",
+      "no_daemon", "connection_lost", "limit_reached", "not_permitted",    "internal"};
+  return kNames.at(static_cast<std::size_t>(code));
+}
+
+class Program {
+ public:
+  std::string obey(std::istringstream words) {
+    std::string verb;
+    std::string path;
+    words >> verb >> path;
+    try {
+      locket::file_lock& lock = locks_.try_emplace(path, path).first->second;
+      if (verb == "release") {
+        lock.release();
+        return "released";
+      }
+      if (verb == "reason") {
+        std::string text;
+        std::getline(words >> std::ws, text);
+        lock.set_reason(text);
+        return "done";
+      }
+      acquire(lock, verb == "share" ? LOCKET_SHARED : LOCKET_EXCLUSIVE, words);
+      return "held " + std::to_string(lock.token());
+    } catch (const locket::lock_error& error) {
+      return std::string(name_of(error.code())) + ' ' + error.what();
+    }
+  }
+
+ private:
+  static void acquire(locket::file_lock& lock, locket_mode mode, std::istringstream& words) {
+    std::string text;
+    std::optional<double> seconds;
+    if (words >> text) seconds = std::stod(text);
+    locket::detail::checked(true, [&](locket_error** error) {
+      return locket_acquire(lock.native_handle(), mode, seconds ? &*seconds : nullptr, error);
+    });
+  }
+
+  std::map<std::string, locket::file_lock> locks_;
+};
+
+int play_pingpong(const std::string& path, int count) {
+  locket::file_lock lock(path);
+  int played = 0;
+  int failures = 0;
+  for (char ball = 0; played < count && ::read(STDIN_FILENO, &ball, 1) == 1; ++played) {
+    if (lock.try_lock()) {
+      lock.release();
+    } else {
+      ++failures;
+    }
+    // The last ball finds nobody there.
+    std::ignore = ::write(STDOUT_FILENO, &ball, 1);
+  }
+  std::cerr << failures << " of " << played << " attempts failed\n";
+  return failures == 0 && played == count ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 4) return play_pingpong(argv[2], std::stoi(argv[3]));
+  Program program;
+  for (std::string line; std::getline(std::cin, line);) {
+    std::cout << program.obey(std::istringstream(line)) << std::endl;
+  }
+  return 0;
+}

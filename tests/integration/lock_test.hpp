@@ -1,0 +1,53 @@
+// What tests of locks have: a daemon, a lock file, and some who want it.
+
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+
+#include "tests/support/daemon.hpp"
+#include "tests/support/kernel_lock.hpp"
+#include "tests/support/raw_client.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+namespace locket::test {
+
+// Whether an answer of lock_program begins with this word.
+inline ::testing::AssertionResult says(const std::string& answer, const std::string& word) {
+  if (answer == word || answer.starts_with(word + ' ')) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << "not " << word << ": " << answer;
+}
+
+class LockTest : public ::testing::Test {
+ protected:
+  // A process that uses the library: see lock_program.cpp.
+  [[nodiscard]] Command program() const {
+    return {{LOCK_PROGRAM}, {{"LOCKET_SOCKET", daemon.socket()}}};
+  }
+
+  [[nodiscard]] Command locketctl(std::vector<std::string> words) const {
+    words.insert(words.begin(), LOCKETCTL);
+    return {std::move(words), {{"LOCKET_SOCKET", daemon.socket()}}};
+  }
+
+  // How many wait, of all locks.
+  std::size_t waiters() { return cal.call("status")["waiters"]; }
+
+  [[nodiscard]] bool eventually_waiting(std::size_t number) {
+    return eventually([&] { return waiters() == number; });
+  }
+
+  static std::string name_of(const Json& error) { return error["data"]["name"]; }
+
+  Daemon daemon;
+  TemporaryFolder folder;
+  std::string path = folder.file("test.lock");
+  RawClient ann{daemon.socket()};
+  RawClient bob{daemon.socket()};
+  RawClient cal{daemon.socket()};
+};
+
+}  // namespace locket::test

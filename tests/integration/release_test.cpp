@@ -1,0 +1,144 @@
+// Release is final, and tokens only rise: C7, C9 as far as the kernel's lock goes.
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <thread>
+
+#include "tests/integration/lock_test.hpp"
+
+namespace locket::test {
+namespace {
+
+constexpr int kRounds = 10'000;
+
+class Release : public LockTest {
+ protected:
+  // Two processes hand the lock to each other: whoever gets the ball knows that the other one's
+  // release has returned, and takes the lock without waiting.
+  void play_pingpong() const {
+    std::array<int, 2> there{};
+    std::array<int, 2> back{};
+    ASSERT_EQ(::pipe2(there.data(), O_CLOEXEC), 0);
+    ASSERT_EQ(::pipe2(back.data(), O_CLOEXEC), 0);
+    proto::Descriptor ends[] = {proto::Descriptor(there[0]), proto::Descriptor(there[1]),
+                                proto::Descriptor(back[0]), proto::Descriptor(back[1])};
+    Child first(player(back[0], there[1]));
+    Child second(player(there[0], back[1]));
+    ASSERT_EQ(::write(back[1], "o", 1), 1);
+    for (auto& end : ends) end.reset();
+    for (Child* child : {&first, &second}) {
+      const Ended ended = child->wait();
+      EXPECT_EQ(ended.status, 0) << ended.errors;
+    }
+  }
+
+  // As many other requests as one session can make, of every kind, until told to stop.
+  void keep_busy(const std::atomic<bool>& stop) const {
+    RawClient client(daemon.socket());
+    const std::string other = folder / "other.lock";
+    while (!stop) {
+      const Token token = client.lock(other);
+      EXPECT_FALSE(client.try_lock(other));
+      client.list();
+      client.release(token);
+    }
+  }
+
+ private:
+  [[nodiscard]] Command player(int input, int output) const {
+    Command command = program();
+    command.words.insert(command.words.end(), {"pingpong", path, std::to_string(kRounds)});
+    command.descriptors = {{input, STDIN_FILENO}, {output, STDOUT_FILENO}};
+    return command;
+  }
+};
+
+// ---- Whoever comes after a release gets the lock (C7) ----
+
+TEST_F(Release, Of_10000_attempts_after_a_release_every_one_succeeds_C7) {
+  play_pingpong();
+  EXPECT_EQ(ann.call("status")["grants"], 2 * kRounds);
+}
+
+TEST_F(Release, Of_10000_attempts_with_a_busy_daemon_every_one_succeeds_C7) {
+  std::atomic<bool> stop = false;
+  std::jthread one([&] { keep_busy(stop); });
+  play_pingpong();
+  stop = true;
+}
+
+TEST_F(Release, Whoever_comes_after_a_holder_that_exited_gets_the_lock_C7_C8) {
+  for (int i = 0; i < 300; ++i) {
+    const Ended ended = run(locketctl({"run", "-n", path, "--", "true"}));
+    ASSERT_EQ(ended.status, 0) << ended.errors << "in round " << i;
+    const Token token = ann.lock(path, {{"timeout", 0}});
+    ann.release(token);
+  }
+}
+
+TEST_F(Release, A_release_hands_the_lock_to_the_next_waiter_C7) {
+  Child holder(program());
+  ASSERT_TRUE(says(holder.ask("lock " + path), "held"));
+  const Id waiting = ann.acquire(path);
+  ASSERT_TRUE(ann.waits(waiting));
+  EXPECT_EQ(holder.ask("release " + path), "released");
+  EXPECT_TRUE(says(holder.ask("lock " + path + " 0"), "timed_out"));
+  ann.granted(waiting);
+}
+
+// ---- Without the daemon's help (C7, C9) ----
+
+TEST_F(Release, A_release_works_while_the_daemon_is_frozen_C7) {
+  Child holder(program());
+  ASSERT_TRUE(says(holder.ask("lock " + path), "held"));
+  daemon.freeze();
+  EXPECT_EQ(holder.ask("release " + path), "released");
+  EXPECT_TRUE(kernel_admits(path));
+  daemon.thaw();
+  EXPECT_TRUE(ann.try_lock(path));
+}
+
+TEST_F(Release, A_holder_holds_without_the_daemon_and_can_release_C7_C9) {
+  Child holder(program());
+  ASSERT_TRUE(says(holder.ask("lock " + path), "held"));
+  daemon.stop();
+  EXPECT_FALSE(kernel_admits(path));
+  EXPECT_EQ(holder.ask("release " + path), "released");
+  EXPECT_TRUE(kernel_admits(path));
+  daemon.start();
+}
+
+TEST_F(Release, A_command_run_under_a_lock_holds_it_without_the_daemon_C9) {
+  Child holder(locketctl({"run", path, "--", "sh", "-c", "echo held; exec cat"}));
+  ASSERT_EQ(holder.line(), "held");
+  daemon.stop();
+  EXPECT_FALSE(kernel_admits(path));
+  EXPECT_EQ(holder.finish().status, 0);
+  EXPECT_TRUE(kernel_admits(path));
+  daemon.start();
+}
+
+// ---- Tokens ----
+
+TEST_F(Release, Tokens_only_rise_also_over_restarts) {
+  constexpr Token kExact = Token{1} << 53;
+  Token last = 0;
+  for (int start = 0; start < 3; ++start) {
+    RawClient client(daemon.socket());
+    for (int i = 0; i < 500; ++i) {
+      const Token token = client.lock(i % 2 == 0 ? path : folder / "other.lock");
+      EXPECT_GT(token, last);
+      EXPECT_LT(token, kExact);
+      client.release(token);
+      last = token;
+    }
+    daemon.restart();
+  }
+}
+
+}  // namespace
+}  // namespace locket::test
