@@ -9,9 +9,8 @@
 // nothing stays locked and the daemon is told.
 //
 // Invariants:
-//  1. Whatever ends it other than a Hold unlocks its own copy of the descriptor before closing it:
-//  a
-//     daemon that died may have locked it already, and a forked child may have another copy.
+//  1. Whatever ends it other than a Hold unlocks its own copy of the descriptor and closes it then:
+//     a daemon that died may have locked it already, and a forked child may have another copy.
 //  2. A timeout is never reported early; late by kReplyGrace at most where the daemon is silent.
 
 #pragma once

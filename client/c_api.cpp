@@ -1,6 +1,7 @@
 // locket.h, on top of the classes inside. Nothing but checks of arguments and turning errors.
 
 #include <algorithm>
+#include <bit>
 #include <memory>
 #include <new>
 #include <optional>
@@ -84,13 +85,15 @@ locket_code locket_acquire(locket_lock* lock, locket_mode mode, const double* ti
                            locket_error** error) {
   return guarded(error, [&] {
     if (lock == nullptr) return refuse(error, "the lock is NULL");
-    if (mode != LOCKET_EXCLUSIVE && mode != LOCKET_SHARED) {
+    // From C any number may come, which C++ must not read as the enumeration that it is none of.
+    const auto number = std::bit_cast<unsigned>(mode);
+    if (number != LOCKET_EXCLUSIVE && number != LOCKET_SHARED) {
       return refuse(error, "the mode must be LOCKET_EXCLUSIVE or LOCKET_SHARED");
     }
     const std::string& path = lock->lock->path();
     const auto checked = client::check_timeout(value_of(timeout));
     if (!checked) return report(error, checked.error(), path);
-    const auto wanted = mode == LOCKET_SHARED ? proto::Mode::shared : proto::Mode::exclusive;
+    const auto wanted = number == LOCKET_SHARED ? proto::Mode::shared : proto::Mode::exclusive;
     const auto token = lock->lock->acquire(wanted, *checked);
     return token ? LOCKET_OK : report(error, token.error(), path, *checked);
   });

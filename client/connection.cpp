@@ -72,7 +72,7 @@ Connection::~Connection() = default;
 std::expected<Pending, Error> Connection::start(const proto::Call& call, int descriptor,
                                                 TimePoint until) {
   auto slot = std::make_unique<Pending::Slot>();
-  Lock lock(mutex_);
+  UniqueLock lock(mutex_);
   for (;;) {
     const bool fresh = channel_ == nullptr;
     if (auto connected = ensure_connected(lock, until); !connected) {
@@ -103,17 +103,17 @@ std::expected<proto::Answer, Error> Connection::call(const proto::Call& call, Ti
 
 void Connection::notify(SessionId session, const proto::Call& call) {
   const std::string line = proto::encode(proto::Request{std::nullopt, call});
-  const Lock lock(mutex_);
+  const UniqueLock lock(mutex_);
   if (channel_ != nullptr && session == session_) std::ignore = send(line, 0, -1);
 }
 
 std::int64_t Connection::daemon_pid() {
-  const Lock lock(mutex_);
+  const UniqueLock lock(mutex_);
   return daemon_pid_;
 }
 
 void Connection::abandon(Pending::Slot& slot) {
-  const Lock lock(mutex_);
+  const UniqueLock lock(mutex_);
   // Answered meanwhile? Then only a grant is left to give back.
   if (slot.answer && !std::holds_alternative<proto::Grant>(*slot.answer)) return;
   pending_.erase(slot.id);
@@ -143,7 +143,7 @@ class Connection::Attendance {
 };
 
 std::optional<proto::Answer> Connection::wait(Pending::Slot& slot, TimePoint until) {
-  Lock lock(mutex_);
+  UniqueLock lock(mutex_);
   const Attendance attendance(*this, slot);
   while (!slot.answer) {
     if (leader_ == nullptr) leader_ = &slot;
@@ -160,7 +160,7 @@ std::optional<proto::Answer> Connection::wait(Pending::Slot& slot, TimePoint unt
 }
 
 // The leader's turn: sleeps until the daemon sends something, and hands it out.
-void Connection::read_for_all(Lock& lock, TimePoint until) {
+void Connection::read_for_all(UniqueLock& lock, TimePoint until) {
   const auto channel = channel_;  // there while anybody is unanswered
   const bool to_write = channel->has_unsent();
   lock.unlock();
@@ -230,7 +230,7 @@ void Connection::settle(proto::RequestId id, proto::Answer answer) {
 
 // ---- The connection itself ----
 
-std::expected<void, Error> Connection::ensure_connected(Lock& lock, TimePoint until) {
+std::expected<void, Error> Connection::ensure_connected(UniqueLock& lock, TimePoint until) {
   std::chrono::milliseconds pause{1};
   constexpr std::chrono::milliseconds kLongestPause{50};
   while (channel_ == nullptr) {
@@ -284,6 +284,8 @@ void Connection::flush() {
       return;
     }
     settle(*request, proto::Failure{std::move(error), std::nullopt});
+    // Perhaps the leader's own, which it would not see in its sleep.
+    if (leader_ != nullptr) channel_->wake();
   }
 }
 

@@ -9,12 +9,10 @@
 // answer and its caller, and no thread of the library's own is needed.
 //
 // Invariants:
-//  1. Every Pending ends exactly once: by its answer, by the connection's end, or by being
-//  abandoned.
-//     A later reply to an abandoned one is ignored.
+//  1. Every Pending ends exactly once: by its answer, by the connection's end, or by being given
+//     up. A later reply to one that was given up is ignored.
 //  2. While anybody is in wait() and not yet answered, there is a leader, or one has been woken to
-//     become it: whoever leaves wait() with no leader in place wakes the follower that waits
-//     longest.
+//     become it: who leaves wait() with no leader in place wakes the follower that waits longest.
 //  3. Bytes leave in the order of the calls. What the socket does not take at once is sent by the
 //     leader when it can, or ahead of the next call when nobody waits.
 //  4. The mutex is never held while sleeping, so that notify() never waits for the daemon.
@@ -111,7 +109,7 @@ class Connection {
 
  private:
   friend Pending;
-  using Lock = std::unique_lock<std::mutex>;
+  using UniqueLock = std::unique_lock<std::mutex>;
 
   class Attendance;
 
@@ -119,13 +117,13 @@ class Connection {
   void abandon(Pending::Slot& slot);
 
   // All below need the mutex; those that take it as `lock` give it up while they sleep.
-  void read_for_all(Lock& lock, TimePoint until);
+  void read_for_all(UniqueLock& lock, TimePoint until);
   void promote();
   void receive();
   std::optional<proto::Error> read_and_deliver();
   std::optional<proto::Error> deliver(proto::Reply reply);
   void settle(proto::RequestId id, proto::Answer answer);
-  std::expected<void, proto::Error> ensure_connected(Lock& lock, TimePoint until);
+  std::expected<void, proto::Error> ensure_connected(UniqueLock& lock, TimePoint until);
   std::expected<void, proto::Error> adopt(proto::Descriptor socket);
   std::expected<void, proto::Error> send(std::string_view line, proto::RequestId id,
                                          int descriptor);

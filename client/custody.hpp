@@ -6,8 +6,7 @@
 // Invariants:
 //  1. A hold is in here from its grant until exactly one caller takes it out: of two threads that
 //     race to release one hold, one gets it and the other gets nothing.
-//  2. Whoever takes a hold out owns it and ends it, by release_hold() or by handing its descriptor
-//  on.
+//  2. Who takes a hold out owns it and ends it: by release_hold(), or by handing its descriptor on.
 
 #pragma once
 

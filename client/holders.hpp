@@ -1,7 +1,8 @@
 // A refusal in words: who holds the lock, since when and what for (C13).
 //
 // User names are looked up here and not in the daemon, because a name service (LDAP, NIS) may
-// block, which must not delay anybody but the one who asks. So must looking for an external holder.
+// block, which must not delay anybody but the one who asks. The same goes for looking through /proc
+// for an external holder.
 
 #pragma once
 

@@ -60,7 +60,7 @@ class BadClients : public BadInput {
   void expect_others_unharmed() const {
     std::cout << "Ann and Bob waited " << longest_turn_ << " s at most; the daemon grew by "
               << memory_grown() / 1024 << " KiB\n";
-    EXPECT_LT(longest_turn_, 2);
+    EXPECT_LT(longest_turn_, 10);
     EXPECT_LT(memory_grown(), kMuchMemory);
   }
 
@@ -182,7 +182,7 @@ TEST_F(BadClients, One_that_holds_and_asks_without_end_does_not_delay_others) {
     ann.list();
   }
   std::cout << "Ann and Bob waited " << longest << " s at most\n";
-  EXPECT_LT(longest, 2);
+  EXPECT_LT(longest, 10);
 }
 
 }  // namespace
