@@ -186,16 +186,18 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                             proto::kMaxRequestsPerSession));
   }
   const auto id = proto::identify(file->get());
-  if (!id)
+  if (!id) {
     return fail(Errc::bad_file,
                 fmt::format("cannot lock {}: {}", acquire.path, id.error().message));
+  }
 
   Claim claim{client.session, *request.id, *id, acquire.mode, {}, acquire.path, acquire.reason};
   if (acquire.timeout) claim.timeout = nanoseconds_of(*acquire.timeout);
   const auto ticket = arbiter_.acquire(sessions_.now(), std::move(claim));
-  if (!ticket)
+  if (!ticket) {
     return fail(Errc::invalid_request,
                 fmt::format("the id {} is in use: its lock is held or waited for", *request.id));
+  }
   os_locks_.adopt(*ticket, std::move(*file));
   log::debug("session {}: asks for {} ({})", client.session, acquire.path,
              proto::name_of(acquire.mode));

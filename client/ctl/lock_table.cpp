@@ -126,12 +126,13 @@ std::vector<ListedLock> group_by_lock(std::vector<Row> rows) {
   std::unordered_map<std::uint64_t, std::size_t> places;
   for (Row& row : rows) {
     const auto [place, is_new] = places.try_emplace(row.lock, locks.size());
-    if (is_new)
+    if (is_new) {
       locks.push_back({.path = row.path,
                        .file = row.file,
                        .holders = {},
                        .waiters = {},
                        .external_holder = {}});
+    }
     ListedLock& lock = locks[place->second];
     lock.external |= row.external;
     (row.state == Row::State::held ? lock.holders : lock.waiters).push_back(std::move(row));

@@ -78,9 +78,10 @@ std::optional<std::string> take_words(RunOptions& options, Words words) {
     options.command = {shell != nullptr && *shell != '\0' ? shell : "/bin/sh", "-c",
                        options.shell_command};
   }
-  if (options.command.empty())
+  if (options.command.empty()) {
     return fmt::format("the command is missing: locketctl run {} -- COMMAND",
                        proto::escape(options.lock));
+  }
   return std::nullopt;
 }
 

@@ -4,9 +4,7 @@
 #include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -204,13 +202,7 @@ TEST_F(LockFile, A_FIFO_is_refused_and_not_waited_for) {
 
 TEST_F(LockFile, A_socket_is_refused) {
   const std::string path = folder_ / "socket";
-  const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  ASSERT_TRUE(socket);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  ASSERT_LT(path.size(), sizeof address.sun_path);
-  path.copy(address.sun_path, sizeof address.sun_path);
-  ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::mknod(path.c_str(), S_IFSOCK | 0666, 0), 0);
   EXPECT_EQ(outcome(path),
             "cannot lock " + path + ": it is a socket or a device, not a file or folder");
 }

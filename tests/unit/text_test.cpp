@@ -57,10 +57,11 @@ std::string utf8(unsigned point) {
 TEST(Text, Characters_that_reorder_a_line_are_escaped) {
   EXPECT_EQ(escape(utf8(0x202E) + "gpj.exe"), R"(\xe2\x80\xaegpj.exe)");
   EXPECT_EQ(escape("\u061c"), R"(\xd8\x9c)");
-  for (const unsigned point : {0x200E, 0x200F, 0x2028, 0x202A, 0x202E, 0x2066, 0x2069, 0xFEFF}) {
+  for (const unsigned point :
+       {0x200EU, 0x200FU, 0x2028U, 0x202AU, 0x202EU, 0x2066U, 0x2069U, 0xFEFFU}) {
     EXPECT_TRUE(escape(utf8(point)).starts_with("\\x")) << point;
   }
-  for (const unsigned point : {0x200D, 0x2010, 0x202F, 0x2065, 0x206A, 0xFEFE}) {
+  for (const unsigned point : {0x200DU, 0x2010U, 0x202FU, 0x2065U, 0x206AU, 0xFEFEU}) {
     EXPECT_EQ(escape(utf8(point)), utf8(point)) << "a neighbour: " << point;
   }
 }

@@ -12,7 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
-#include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -196,11 +196,11 @@ class Connecting : public ::testing::Test {
   // Bound and, unless the backlog is negative, listening.
   Descriptor bound(int backlog) const {
     Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!socket) throw std::runtime_error("no socket");
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path_.copy(address.sun_path, sizeof address.sun_path - 1);
-    EXPECT_TRUE(socket &&
-                ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    EXPECT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     EXPECT_TRUE(backlog < 0 || ::listen(socket.get(), backlog) == 0);
     return socket;
   }
