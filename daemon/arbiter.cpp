@@ -30,12 +30,12 @@ struct Arbiter::Lock {
   Records holders;
   Records queue;
   Attempt attempt = Attempt::none;
+  bool external = false;        // when the kernel was last asked, somebody else had it
   std::vector<Ticket> at_once;  // refused, if not granted, as soon as the attempt has ended
 
   [[nodiscard]] bool admits(Mode mode) const {
     return holders.empty() || (mode == Mode::shared && holders.front().claim.mode == Mode::shared);
   }
-  [[nodiscard]] bool external() const { return attempt == Attempt::awaiting; }
   // Whether the lock can be had is about to be known.
   [[nodiscard]] bool unsettled() const {
     return attempt == Attempt::probing || attempt == Attempt::abandoned;
@@ -125,11 +125,22 @@ void Arbiter::disconnect(SessionId session) {
   for (Lock* lock : locks) advance(*lock);
 }
 
+void Arbiter::stop_waiting(SessionId session) {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  std::vector<RequestId> waits;
+  for (const Record& record : found->second->records) {
+    if (!record.held) waits.push_back(record.claim.request);
+  }
+  for (const RequestId request : waits) cancel(session, request);
+}
+
 void Arbiter::os_result(const Instant& now, Ticket ticket, OsResult result, int os_error) {
   if (const auto left = abandoned_.find(ticket); left != abandoned_.end()) {
     Lock& lock = *left->second;
     abandoned_.erase(left);
     lock.attempt = Lock::Attempt::none;
+    if (result == OsResult::locked) lock.external = false;
     events_.emplace_back(Discard{ticket});
     advance(lock);
     return;
@@ -143,12 +154,13 @@ void Arbiter::os_result(const Instant& now, Ticket ticket, OsResult result, int 
 void Arbiter::attempt_ended(const Instant& now, Lock& lock, Record& record, OsResult result,
                             int os_error) {
   lock.attempt = Lock::Attempt::none;
+  lock.external = result == OsResult::busy;
   if (result == OsResult::locked) {
     grant(now, record);
   } else if (result == OsResult::failed) {
     refuse(record, {.why = Refused::Why::os_failed, .os_error = os_error});
   } else if (record.at_once()) {
-    refuse(record, {.why = Refused::Why::timed_out, .external = true});
+    refuse(record, {.why = Refused::Why::timed_out});
   } else {
     lock.attempt = Lock::Attempt::awaiting;
     events_.emplace_back(AwaitLock{record.ticket, record.claim.mode});
@@ -163,7 +175,8 @@ std::optional<Monotonic> Arbiter::next_deadline() const {
 
 std::vector<Ticket> Arbiter::due(Monotonic now, std::size_t most) {
   std::vector<Ticket> due;
-  for (; !due_at_once_.empty() && due.size() < most; due_at_once_.pop_front()) {
+  // Half of them at most, so that a flood of these does not make others late (C3).
+  for (; !due_at_once_.empty() && due.size() < most / 2; due_at_once_.pop_front()) {
     const auto found = records_.find(due_at_once_.front());
     if (found != records_.end() && !found->second->held) due.push_back(due_at_once_.front());
   }
@@ -195,6 +208,18 @@ std::vector<SessionId> Arbiter::blockers(Ticket ticket) const {
   if (found == records_.end()) return sessions;
   for (const Record& holder : found->second->owner->holders) {
     sessions.push_back(holder.claim.session);
+  }
+  return sessions;
+}
+
+std::vector<SessionId> Arbiter::blockers(const std::vector<Ticket>& tickets) const {
+  std::vector<SessionId> sessions;
+  std::set<LockId> seen;
+  for (const Ticket ticket : tickets) {
+    const auto found = records_.find(ticket);
+    if (found == records_.end() || !seen.insert(found->second->lock).second) continue;
+    const auto more = blockers(ticket);
+    sessions.insert(sessions.end(), more.begin(), more.end());
   }
   return sessions;
 }
@@ -264,8 +289,8 @@ void Arbiter::grant(const Instant& now, Record& record) {
 }
 
 void Arbiter::refuse(Record& record, Refused::Cause cause) {
-  cause.external = cause.external || record.owner->external();
-  events_.emplace_back(Refused{record, cause});
+  cause.external = record.owner->external;
+  events_.emplace_back(Refused{static_cast<const Entry&>(record), cause});
   leave(record);
 }
 
@@ -319,7 +344,7 @@ Token Arbiter::next_token(const Instant& now) {
 bool Arbiter::visit_lock(const Lock& lock, Ticket after, const Visitor& visitor) const {
   for (const auto* records : {&lock.holders, &lock.queue}) {
     for (const Record& record : *records) {
-      if (record.ticket > after && !visitor(record, lock.external())) return false;
+      if (record.ticket > after && !visitor(record, lock.external)) return false;
     }
   }
   return true;

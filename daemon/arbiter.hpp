@@ -140,6 +140,9 @@ class Arbiter {
   // Everything the session held or waited for.
   void disconnect(SessionId session);
 
+  // Everything it waited for; what it holds stays.
+  void stop_waiting(SessionId session);
+
   void os_result(const Instant& now, Ticket ticket, OsResult result, int os_error = 0);
 
   // Time. The caller asks who is due, gives the holders in the way a last chance to be heard (C7),
@@ -151,6 +154,7 @@ class Arbiter {
 
   // The sessions that hold the lock which this ticket waits for.
   [[nodiscard]] std::vector<SessionId> blockers(Ticket ticket) const;
+  [[nodiscard]] std::vector<SessionId> blockers(const std::vector<Ticket>& tickets) const;
   [[nodiscard]] std::vector<SessionId> holding_sessions() const;
 
   std::optional<Event> next_event();

@@ -31,6 +31,9 @@ std::unexpected<Error> fail(Errc code, std::string message) {
 // So many take some milliseconds, where all texts are as long as they can be.
 constexpr std::size_t kRefusalsAtOnce = 64;
 
+// Of one session, unanswered: lists are answered one a pass, so that they could pile up.
+constexpr std::size_t kMaxPendingLists = 64;
+
 // Rounded up: never early (C3).
 std::chrono::nanoseconds nanoseconds_of(proto::Seconds timeout) {
   return std::chrono::ceil<std::chrono::nanoseconds>(timeout);
@@ -50,7 +53,7 @@ double unix_time(std::chrono::system_clock::time_point time) {
 // A path without a descriptor is opened with the daemon's rights, so it must be the daemon's own
 // user who asks (C14), and no relative path: the working folder is the client's.
 std::expected<Descriptor, Error> open_for(const Peer& peer, const proto::Acquire& acquire) {
-  if (peer.uid != ::geteuid()) {
+  if (peer.uid != ::geteuid() || !shares_our_files(peer)) {
     return fail(Errc::not_permitted,
                 "no descriptor came with the request: open the file and pass it (SCM_RIGHTS); a "
                 "path alone is served only to the user that locketd runs as");
@@ -94,21 +97,25 @@ void Dispatch::opened(SessionId session, const Peer& peer) {
   log::debug("session {}: opened by pid {}, uid {}", session, peer.pid, peer.uid);
 }
 
-void Dispatch::received(SessionId session, std::string_view line,
-                        std::deque<Descriptor>& descriptors) {
+std::expected<void, Error> Dispatch::received(SessionId session, std::string_view line,
+                                              std::deque<Descriptor>& descriptors) {
   const auto request = proto::decode_request(line);
   if (!request) {
-    if (request.error().acquire && !descriptors.empty()) descriptors.pop_front();
-    reply(session, request.error().id, proto::Failure{request.error().error, {}});
-    return;
+    const auto& bad = request.error();
+    if (bad.acquire && !descriptors.empty()) descriptors.pop_front();
+    reply(session, bad.id, proto::Failure{bad.error, {}});
+    if (bad.acquire || descriptors.empty()) return {};
+    return fail(Errc::invalid_request,
+                "a descriptor came with a line of which it is not known what it was meant to be");
   }
   const auto outcome = serve(clients_.at(session), *request, descriptors);
   pump();
-  if (outcome) return;
+  if (outcome) return {};
   log::debug("session {}: {}: {}", session, proto::method_of(request->call),
              outcome.error().message);
   // Notifications get no answer, says JSON-RPC 2.0, section 4.1.
   if (request->id) reply(session, request->id, proto::Failure{outcome.error(), {}});
+  return {};
 }
 
 void Dispatch::closed(SessionId session) {
@@ -120,13 +127,17 @@ void Dispatch::closed(SessionId session) {
 }
 
 void Dispatch::violated(SessionId session, const Error& error) {
-  log::info("session {}, pid {}, uid {}: ended: {}", session, clients_.at(session).peer->pid,
-            clients_.at(session).peer->uid, error.message);
+  log::debug("session {}, pid {}, uid {}: ended: {}", session, clients_.at(session).peer->pid,
+             clients_.at(session).peer->uid, error.message);
   reply(session, std::nullopt, proto::Failure{error, {}});
 }
 
-bool Dispatch::detached(SessionId session) const {
-  return clients_.at(session).detached;
+bool Dispatch::outlives_connection(SessionId session) {
+  if (!clients_.at(session).detached) return false;
+  lists_.erase(session);
+  arbiter_.stop_waiting(session);
+  pump();
+  return true;
 }
 
 // One pass: what comes in by the draining is answered in the next, after others had their turn, so
@@ -140,7 +151,7 @@ void Dispatch::settle() {
   if (std::exchange(fresh_list_, false)) {
     drain(arbiter_.holding_sessions());
   } else {
-    for (const Ticket ticket : due) drain(arbiter_.blockers(ticket));
+    drain(arbiter_.blockers(due));
   }
   heard_lists_ = heard;
   arbiter_.expire(due);
@@ -152,6 +163,8 @@ void Dispatch::settle() {
 Dispatch::Outcome Dispatch::serve(Client& client, const Request& request,
                                   Descriptors& descriptors) {
   if (!client.greeted && !std::holds_alternative<proto::Hello>(request.call)) {
+    const bool acquire = std::holds_alternative<proto::Acquire>(request.call);
+    if (acquire && !descriptors.empty()) descriptors.pop_front();
     return fail(Errc::invalid_request,
                 fmt::format("the first request must be \"hello\" with \"protocol\": {}",
                             proto::kProtocolVersion));
@@ -241,6 +254,11 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const proto::List& list,
                                    Descriptors&) {
   if (!request.id) return {};
+  if (lists_[client.session].size() == kMaxPendingLists) {
+    return fail(
+        Errc::limit_reached,
+        fmt::format("{} lists are asked for already: read their answers first", kMaxPendingLists));
+  }
   lists_[client.session].push_back({++last_list_, *request.id, list});
   fresh_list_ |= list.after.lock == 0;
   return {};

@@ -54,15 +54,17 @@ class Dispatch {
 
   // The session's events, in this order; the peer lives until closed().
   void opened(SessionId session, const Peer& peer);
-  void received(SessionId session, std::string_view line,
-                std::deque<locket::proto::Descriptor>& descriptors);
+  // An error where it can no longer be told which descriptor goes with which request.
+  [[nodiscard]] std::expected<void, locket::proto::Error> received(
+      SessionId session, std::string_view line, std::deque<locket::proto::Descriptor>& descriptors);
   void closed(SessionId session);
 
   // The answer to bytes that are no line of ours.
   void violated(SessionId session, const locket::proto::Error& error);
 
-  // Has the session asked to live as long as its process, beyond its connection?
-  [[nodiscard]] bool detached(SessionId session) const;
+  // The connection has ended. True where the session has asked to live as long as its process: then
+  // it goes on holding, but waits no longer, since nobody could tell it of a grant.
+  [[nodiscard]] bool outlives_connection(SessionId session);
 
   // After each batch of the above, and when next_deadline() has come.
   void settle();

@@ -5,7 +5,8 @@
 // is called there too, once for each start(), with errno: 0 locked, EINTR interrupted.
 //
 // Invariants:
-//  1. At most kMaxThreads threads wait; further waits are retried by one sweeper every kSweep.
+//  1. At most kMaxThreads threads wait; further waits, and those for which there is no thread,
+//     are retried by one sweeper every kSweep.
 //  2. A descriptor given to start() is used until its `ended`, so its owner must keep it that long.
 //  3. No thread wakes while nothing changes, but for the sweeper when there are more waits than
 //     threads or while an interrupted thread has not answered yet.
@@ -54,6 +55,7 @@ class ExternalWaits {
     std::thread thread;  // none: one for the sweeper
   };
 
+  bool start_thread(Wait& wait);
   void wait_in_thread(Wait& wait);
   void sweep();
   bool sweep_once();
@@ -68,7 +70,7 @@ class ExternalWaits {
   std::condition_variable work_;
   std::unordered_map<Ticket, std::unique_ptr<Wait>> waits_;
   bool stopping_ = false;
-  std::thread sweeper_;  // started at first need
+  std::thread sweeper_;
 };
 
 }  // namespace locketd

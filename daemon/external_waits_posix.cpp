@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <system_error>
 #include <utility>
 
 #include "daemon/external_waits.hpp"
@@ -26,6 +27,7 @@ void install_handler() {
 ExternalWaits::ExternalWaits(Post post, Ended ended)
     : post_(std::move(post)), ended_(std::move(ended)) {
   install_handler();
+  sweeper_ = std::thread([this] { sweep(); });
 }
 
 ExternalWaits::~ExternalWaits() {
@@ -33,10 +35,9 @@ ExternalWaits::~ExternalWaits() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     for (auto& [ticket, wait] : waits_) wait->interrupted = true;
-    if (!sweeper_.joinable() && !waits_.empty()) sweeper_ = std::thread([this] { sweep(); });
     work_.notify_one();
   }
-  if (sweeper_.joinable()) sweeper_.join();
+  sweeper_.join();
   for (auto& [ticket, wait] : waits_) {
     if (wait->thread.joinable()) wait->thread.join();
   }
@@ -48,13 +49,18 @@ void ExternalWaits::start(Ticket ticket, int fd, int operation) {
   wait->ticket = ticket;
   wait->fd = fd;
   wait->operation = operation;
-  if (threads_ < kMaxThreads) {
-    ++threads_;
-    wait->thread = std::thread([this, &wait = *wait] { wait_in_thread(wait); });
-    return;
+  if (threads_ == kMaxThreads || !start_thread(*wait)) work_.notify_one();
+}
+
+// False where the system has no thread for us: then the sweeper has one more to do.
+bool ExternalWaits::start_thread(Wait& wait) {
+  try {
+    wait.thread = std::thread([this, &wait] { wait_in_thread(wait); });
+  } catch (const std::system_error&) {
+    return false;
   }
-  if (!sweeper_.joinable()) sweeper_ = std::thread([this] { sweep(); });
-  work_.notify_one();
+  ++threads_;
+  return true;
 }
 
 void ExternalWaits::interrupt(Ticket ticket) {
@@ -64,7 +70,6 @@ void ExternalWaits::interrupt(Ticket ticket) {
   Wait& wait = *found->second;
   wait.interrupted = true;
   if (wait.thread.joinable() && !wait.over) ::pthread_kill(wait.thread.native_handle(), kInterrupt);
-  if (!sweeper_.joinable()) sweeper_ = std::thread([this] { sweep(); });
   work_.notify_one();
 }
 

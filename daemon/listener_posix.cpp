@@ -44,14 +44,17 @@ bool for_all_users() {
 
 std::expected<void, Error> make_folder(const std::string& socket_path) {
   const auto folder = std::filesystem::path(socket_path).parent_path();
-  if (folder.empty() || std::filesystem::exists(folder)) return {};
   std::error_code error;
+  if (folder.empty() || std::filesystem::exists(folder, error)) return {};
   // The parents as the umask says; the last one, which decides who may replace the socket, as we
   // say.
   if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), error);
-  if (::mkdir(folder.c_str(), for_all_users() ? 0755 : 0700) != 0 && errno != EEXIST) {
+  const mode_t mode = for_all_users() ? 0755 : 0700;
+  if (::mkdir(folder.c_str(), mode) != 0) {
+    if (errno == EEXIST) return {};
     return os_error(fmt::format("cannot make the folder {}", shown(folder.string())));
   }
+  ::chmod(folder.c_str(), mode);  // whatever the umask
   return {};
 }
 
@@ -82,6 +85,9 @@ std::expected<void, Error> remove_stale(const std::string& path) {
                     shown(path))});
   }
   const auto answer = locket::proto::try_connect(path);
+  if (!answer && answer.error().os_error != ECONNREFUSED && answer.error().os_error != EAGAIN) {
+    return std::unexpected(answer.error());
+  }
   if (answer || answer.error().os_error != ECONNREFUSED) {
     return std::unexpected(Error{
         Errc::not_permitted,
@@ -111,19 +117,33 @@ std::expected<Descriptor, Error> bind_socket(const std::string& path) {
   return socket;
 }
 
-std::string address_of(int socket) {
+// What systemd gives us must be what its unit ought to say: ListenStream= with a path.
+std::expected<std::string, Error> address_of(int socket) {
+  const auto option = [&](int name) {
+    int value = -1;
+    socklen_t size = sizeof value;
+    ::getsockopt(socket, SOL_SOCKET, name, &value, &size);
+    return value;
+  };
+  if (option(SO_DOMAIN) != AF_UNIX || option(SO_TYPE) != SOCK_STREAM ||
+      option(SO_ACCEPTCONN) != 1) {
+    return std::unexpected(
+        Error{Errc::invalid_params,
+              "the descriptor that came by LISTEN_FDS is not a listening Unix stream socket"});
+  }
   sockaddr_un address{};
   socklen_t size = sizeof address;
-  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
-  return {address.sun_path, ::strnlen(address.sun_path, sizeof address.sun_path)};
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
+  return std::string(address.sun_path, ::strnlen(address.sun_path, sizeof address.sun_path));
 }
 
 }  // namespace
 
 std::expected<Listener, Error> Listener::open(const std::string& path) {
   if (auto socket = inherited()) {
-    std::string address = address_of(socket->get());
-    return Listener(std::move(*socket), std::move(address));
+    auto address = address_of(socket->get());
+    if (!address) return std::unexpected(address.error());
+    return Listener(std::move(*socket), std::move(*address));
   }
   return bind(path);
 }

@@ -25,6 +25,9 @@ std::expected<Peer, locket::proto::Error> identify_peer(int socket);
 // Does not block.
 bool has_ended(const Peer& peer);
 
+// Does a path mean the same to it as to us? Not so in a container: another mount namespace.
+bool shares_our_files(const Peer& peer);
+
 // The process's name as the kernel has it, escaped; empty where the daemon may not look.
 std::string command_of(const Peer& peer);
 

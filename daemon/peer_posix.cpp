@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -48,6 +49,14 @@ bool has_ended(const Peer& peer) {
   if (!peer.process) return false;
   pollfd process{peer.process.get(), POLLIN, 0};
   return ::poll(&process, 1, 0) > 0;
+}
+
+bool shares_our_files(const Peer& peer) {
+  struct stat ours{};
+  struct stat theirs{};
+  return peer.pid > 0 && ::stat("/proc/self/ns/mnt", &ours) == 0 &&
+         ::stat(fmt::format("/proc/{}/ns/mnt", peer.pid).c_str(), &theirs) == 0 &&
+         ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
 std::string command_of(const Peer& peer) {

@@ -2,7 +2,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -10,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -67,6 +67,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   Monotonic armed_ = Monotonic::max();
   bool settle_posted_ = false;
   std::vector<char> buffer_;
+  boost::system::error_code short_of_;  // told once, not at every try
   SessionId last_session_ = 0;
   boost::unordered_flat_map<SessionId, std::shared_ptr<Session>> sessions_;
   std::vector<SessionId> to_flush_;
@@ -100,7 +101,9 @@ void Server::Loop::run() {
   signals_.async_wait([this](const auto& error, int) {
     if (!error) context_.stop();
   });
-  asio::co_spawn(context_, accept_loop(), asio::detached);
+  asio::co_spawn(context_, accept_loop(), [](const std::exception_ptr& failure) {
+    if (failure) std::rethrow_exception(failure);  // nobody else would ever be accepted
+  });
   context_.run();
   std::ignore = acceptor_.release();  // the listener closes it
 }
@@ -149,11 +152,13 @@ asio::awaitable<void> Server::Loop::accept_loop() {
   for (;;) {
     auto [error, socket] = co_await acceptor_.async_accept(kNoThrow);
     if (!error) {
+      short_of_ = {};
       open_session(std::move(socket));
     } else if (error == asio::error::operation_aborted) {
       co_return;
     } else {
-      log::warning("cannot accept a connection: {}", error.message());
+      if (error != short_of_) log::warning("cannot accept connections: {}", error.message());
+      short_of_ = error;
       asio::steady_timer rest(context_, kAcceptRest);
       co_await rest.async_wait(kNoThrow);
     }

@@ -1,11 +1,12 @@
 #include "daemon/session.hpp"
 
 #include <fmt/core.h>
+#include <sys/ioctl.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <exception>
 #include <utility>
 
 #include "daemon/dispatch.hpp"
@@ -22,8 +23,11 @@ namespace {
 
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 
-// What a drain reads at most: more than a socket can hold, so that all that was there is heard.
-constexpr std::size_t kDrainBytes = 1024 * 1024;
+// What escapes a coroutine ends the daemon, which is loud and loses nothing (C9); swallowed, it
+// would leave a session, or its locks, in the middle of something.
+void rethrow(const std::exception_ptr& error) {
+  if (error) std::rethrow_exception(error);
+}
 
 }  // namespace
 
@@ -35,9 +39,14 @@ Session::Session(SessionOwner& owner, SessionId id, Socket socket, Peer peer)
       process_(socket_.get_executor()),
       lines_(proto::kMaxLineBytes) {}
 
+// Both have the pidfd; peer_ closes it.
+Session::~Session() {
+  if (process_.is_open()) std::ignore = process_.release();
+}
+
 void Session::start() {
   const auto spawn = [this](Awaitable<void> coroutine) {
-    asio::co_spawn(socket_.get_executor(), std::move(coroutine), asio::detached);
+    asio::co_spawn(socket_.get_executor(), std::move(coroutine), rethrow);
   };
   spawn(read_loop());
   if (peer_.process) {
@@ -84,14 +93,17 @@ void Session::flush() {
       sent_ = 0;
     }
     writing_ = true;
-    asio::co_spawn(socket_.get_executor(), write_loop(), asio::detached);
+    asio::co_spawn(socket_.get_executor(), write_loop(), rethrow);
   }
 }
 
 void Session::drain() {
-  for (std::size_t bytes = 0; bytes < kDrainBytes && !input_over_ && !ended_;
-       bytes += proto::kMaxLineBytes) {
-    if (receive() != Input::some) break;
+  int there = 0;  // a client who goes on talking is heard no further than this
+  if (!input_over_) ::ioctl(socket_.native_handle(), FIONREAD, &there);
+  for (std::size_t heard = 0; !input_over_ && !ended_;) {
+    const std::size_t bytes = receive();
+    heard += bytes;
+    if (bytes == 0 || heard >= static_cast<std::size_t>(there)) break;
   }
   if (!ended_ && has_ended(peer_)) end();
 }
@@ -122,7 +134,9 @@ Session::Awaitable<void> Session::write_loop() {
   const auto self = shared_from_this();
   const auto [error] = co_await socket_.async_wait(Socket::wait_write, kNoThrow);
   writing_ = false;
-  if (!error) flush();
+  if (error) co_return;
+  flush();
+  owner_.batch_done();  // if that ended the session, others have its locks now
 }
 
 Session::Awaitable<void> Session::watch_process() {
@@ -134,45 +148,47 @@ Session::Awaitable<void> Session::watch_process() {
   owner_.batch_done();
 }
 
-Session::Input Session::receive() {
+// How many bytes came: none when there are none, or will be none.
+std::size_t Session::receive() {
   const auto buffer = owner_.read_buffer();
   const auto received = proto::try_receive(socket_.native_handle(), buffer, descriptors_);
   if (!received || received->closed) {
     handle_end_of_input();
-    return Input::over;
+    return 0;
   }
-  if (received->bytes == 0) return Input::none;
+  if (received->bytes == 0) return 0;
   lines_.append({buffer.data(), received->bytes});
   if (received->truncated) {
     violate({proto::Errc::limit_reached, "locketd could not take the descriptors that came"});
-    return Input::over;
+    return 0;
   }
-  return handle_lines() ? Input::some : Input::over;
+  handle_lines();
+  return received->bytes;
 }
 
-bool Session::handle_lines() {
+void Session::handle_lines() {
   for (;;) {
     const auto line = lines_.next();
-    if (!line) return violate(line.error()), false;
+    if (!line) return violate(line.error());
     if (!*line) break;
-    owner_.dispatch().received(id_, **line, descriptors_);
-    if (ended_) return false;
+    if (const auto served = owner_.dispatch().received(id_, **line, descriptors_); !served) {
+      return violate(served.error());
+    }
+    if (ended_) return;
   }
   // A line that has begun may have its descriptor already, and others of the same message's.
   if (descriptors_.size() > (lines_.partial() ? proto::kMaxDescriptorsAhead : 0)) {
     violate({proto::Errc::invalid_request,
              fmt::format("{} descriptors came that no request takes: one goes with each acquire",
                          descriptors_.size())});
-    return false;
   }
-  return true;
 }
 
 // A detached session goes on without its connection, until its process ends.
 void Session::handle_end_of_input() {
   input_over_ = true;
   if (ended_) return;
-  if (!owner_.dispatch().detached(id_)) {
+  if (!owner_.dispatch().outlives_connection(id_)) {
     end();
     return;
   }

@@ -50,6 +50,9 @@ class Session : public std::enable_shared_from_this<Session> {
   static constexpr std::size_t kOutboxLimit = 16 * 1024 * 1024;
 
   Session(SessionOwner& owner, SessionId id, Socket socket, Peer peer);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   void start();
   [[nodiscard]] const Peer& peer() const { return peer_; }
@@ -66,13 +69,11 @@ class Session : public std::enable_shared_from_this<Session> {
   template <typename T>
   using Awaitable = boost::asio::awaitable<T>;
 
-  enum class Input { some, none, over };
-
   Awaitable<void> read_loop();
   Awaitable<void> write_loop();
   Awaitable<void> watch_process();
-  Input receive();
-  bool handle_lines();
+  std::size_t receive();
+  void handle_lines();
   void handle_end_of_input();
   void violate(const locket::proto::Error& error);
 

@@ -28,7 +28,7 @@ bool locked_for_others(const std::string& path) {
 class AcquisitionTest : public testing::Test {
  protected:
   Acquisition begin(std::optional<Seconds> timeout = std::nullopt, Mode mode = Mode::exclusive) {
-    auto attempt = Acquisition::begin(connection_, {path_, mode, timeout, "a reason"});
+    auto attempt = Acquisition::begin(connection, {path, mode, timeout, "a reason"});
     return attempt ? std::move(*attempt) : throw std::runtime_error(attempt.error().error.message);
   }
 
@@ -38,101 +38,101 @@ class AcquisitionTest : public testing::Test {
 
   // As the daemon does before it grants.
   proto::Descriptor lock_descriptor() {
-    auto descriptor = daemon_.take_descriptor();
+    auto descriptor = daemon.take_descriptor();
     EXPECT_EQ(::flock(descriptor.get(), LOCK_EX | LOCK_NB), 0);
     return descriptor;
   }
 
-  test::TemporaryFolder folder_;
-  std::string path_ = folder_ / "lock";
-  FakeDaemon daemon_;
-  Connection connection_{daemon_.sockets()};
+  test::TemporaryFolder folder;
+  std::string path = folder / "lock";
+  FakeDaemon daemon;
+  Connection connection{daemon.sockets()};
 };
 
 TEST_F(AcquisitionTest, Asks_with_path_mode_time_left_reason_and_descriptor) {
   auto attempt = begin(Seconds(30), Mode::shared);
-  daemon_.welcome();
-  const auto request = daemon_.next_call<proto::Acquire>();
-  EXPECT_EQ(request.path, path_);
+  daemon.welcome();
+  const auto request = daemon.next_call<proto::Acquire>();
+  EXPECT_EQ(request.path, path);
   EXPECT_EQ(request.mode, Mode::shared);
   EXPECT_GT(request.timeout.value(), Seconds(29));
   EXPECT_LE(request.timeout.value(), Seconds(30));
   EXPECT_EQ(request.reason, "a reason");
-  EXPECT_EQ(proto::identify(daemon_.take_descriptor().get()).value(), attempt.file());
+  EXPECT_EQ(proto::identify(daemon.take_descriptor().get()).value(), attempt.file());
 }
 
 TEST_F(AcquisitionTest, A_grant_becomes_a_hold_that_the_kernel_knows_C6) {
   auto attempt = begin();
   auto outcome = waiting(attempt);
-  daemon_.welcome();
-  const auto id = daemon_.next().id;
+  daemon.welcome();
+  const auto id = daemon.next().id;
   lock_descriptor().reset();  // the daemon's copy; the client's keeps the lock
-  daemon_.reply(id, proto::Grant{7});
+  daemon.reply(id, proto::Grant{7});
   auto hold = outcome.get();
   ASSERT_TRUE(hold);
   EXPECT_EQ(hold->token, 7U);
-  EXPECT_TRUE(locked_for_others(path_));
-  release_hold(std::move(*hold), connection_);
-  EXPECT_FALSE(locked_for_others(path_));
-  EXPECT_EQ(daemon_.next_call<proto::Release>().token, 7U);
+  EXPECT_TRUE(locked_for_others(path));
+  release_hold(std::move(*hold), connection);
+  EXPECT_FALSE(locked_for_others(path));
+  EXPECT_EQ(daemon.next_call<proto::Release>().token, 7U);
 }
 
 TEST_F(AcquisitionTest, The_kernels_lock_is_gone_before_the_daemon_is_told_and_without_one_C7) {
   auto attempt = begin();
   auto outcome = waiting(attempt);
-  daemon_.welcome();
-  const auto id = daemon_.next().id;
+  daemon.welcome();
+  const auto id = daemon.next().id;
   const auto copy = lock_descriptor();  // as long as the daemon has not read the release
-  daemon_.reply(id, proto::Grant{7});
+  daemon.reply(id, proto::Grant{7});
   auto hold = outcome.get();
   ASSERT_TRUE(hold);
-  daemon_.hang_up();
-  release_hold(std::move(*hold), connection_);
-  EXPECT_FALSE(locked_for_others(path_));
+  daemon.hang_up();
+  release_hold(std::move(*hold), connection);
+  EXPECT_FALSE(locked_for_others(path));
 }
 
 TEST_F(AcquisitionTest, A_replaced_lock_file_is_noticed_at_the_grant_and_asked_for_again_C11) {
   auto attempt = begin(Seconds(30));
   const auto old_file = attempt.file();
   auto outcome = waiting(attempt);
-  daemon_.welcome();
-  const auto id = daemon_.next().id;
+  daemon.welcome();
+  const auto id = daemon.next().id;
   const auto copy = lock_descriptor();
-  std::filesystem::rename(folder_.file("new"), path_);
-  daemon_.reply(id, proto::Grant{7});
+  std::filesystem::rename(folder.file("new"), path);
+  daemon.reply(id, proto::Grant{7});
 
-  EXPECT_EQ(daemon_.next_call<proto::Release>().token, 7U);
-  const auto again = daemon_.next();
+  EXPECT_EQ(daemon.next_call<proto::Release>().token, 7U);
+  const auto again = daemon.next();
   EXPECT_LT(std::get<proto::Acquire>(again.call).timeout.value(), Seconds(30));
   lock_descriptor().reset();
-  daemon_.reply(again.id, proto::Grant{8});
+  daemon.reply(again.id, proto::Grant{8});
   const auto hold = outcome.get();
   ASSERT_TRUE(hold);
   EXPECT_EQ(hold->token, 8U);
   EXPECT_NE(hold->file, old_file);
-  EXPECT_EQ(hold->file, proto::identify(path_).value());
+  EXPECT_EQ(hold->file, proto::identify(path).value());
 }
 
 TEST_F(AcquisitionTest, An_unlinked_lock_file_is_made_anew_also_with_timeout_0_C11) {
   auto attempt = begin(Seconds(0));
   auto outcome = waiting(attempt);
-  daemon_.welcome();
-  const auto id = daemon_.next().id;
-  std::filesystem::remove(path_);
-  daemon_.reply(id, proto::Grant{7});
-  EXPECT_EQ(daemon_.next_call<proto::Release>().token, 7U);
-  daemon_.reply(daemon_.next().id, proto::Grant{8});
+  daemon.welcome();
+  const auto id = daemon.next().id;
+  std::filesystem::remove(path);
+  daemon.reply(id, proto::Grant{7});
+  EXPECT_EQ(daemon.next_call<proto::Release>().token, 7U);
+  daemon.reply(daemon.next().id, proto::Grant{8});
   EXPECT_EQ(outcome.get().value().token, 8U);
-  EXPECT_TRUE(std::filesystem::exists(path_));
+  EXPECT_TRUE(std::filesystem::exists(path));
 }
 
 TEST_F(AcquisitionTest, Waiting_in_steps_keeps_the_place_in_the_queue) {
   auto attempt = begin();
-  daemon_.welcome();
-  const auto id = daemon_.next().id;
+  daemon.welcome();
+  const auto id = daemon.next().id;
   EXPECT_FALSE(attempt.wait(Clock::now() + 10ms));
   EXPECT_FALSE(attempt.wait(Clock::now()));
-  daemon_.reply(id, proto::Grant{7});
+  daemon.reply(id, proto::Grant{7});
   EXPECT_EQ(attempt.wait().value().value().token, 7U);
 }
 
@@ -141,21 +141,21 @@ TEST_F(AcquisitionTest, Dropping_it_leaves_nothing_locked_and_cancels) {
   proto::Descriptor copy;
   {
     const auto attempt = begin();
-    daemon_.welcome();
-    id = daemon_.next().id;
+    daemon.welcome();
+    id = daemon.next().id;
     copy = lock_descriptor();
   }
-  EXPECT_FALSE(locked_for_others(path_));
-  EXPECT_EQ(daemon_.next_call<proto::Cancel>().request, id);
+  EXPECT_FALSE(locked_for_others(path));
+  EXPECT_EQ(daemon.next_call<proto::Cancel>().request, id);
 }
 
 TEST_F(AcquisitionTest, A_refusal_is_handed_on_with_what_it_tells_C13) {
   auto attempt = begin(Seconds(0));
   auto outcome = waiting(attempt);
-  daemon_.welcome();
+  daemon.welcome();
   auto refused = failure(Errc::timed_out);
   refused.refusal.emplace().holders.emplace_back().pid = 99;
-  daemon_.reply(daemon_.next().id, refused);
+  daemon.reply(daemon.next().id, refused);
   const auto result = outcome.get();
   EXPECT_EQ(result.error().error.code, Errc::timed_out);
   EXPECT_EQ(result.error().refusal.value().holders.at(0).pid, 99);
@@ -182,19 +182,19 @@ TEST_F(AcquisitionTest, A_stopped_daemon_gets_patience_with_timeout_0_and_then_a
 TEST_F(AcquisitionTest, A_daemon_that_dies_leaves_nothing_locked) {
   auto attempt = begin();
   auto outcome = waiting(attempt);
-  daemon_.welcome();
-  std::ignore = daemon_.next();
+  daemon.welcome();
+  std::ignore = daemon.next();
   const auto copy = lock_descriptor();
-  daemon_.hang_up();
+  daemon.hang_up();
   EXPECT_EQ(outcome.get().error().error.code, Errc::connection_lost);
-  EXPECT_FALSE(locked_for_others(path_));
+  EXPECT_FALSE(locked_for_others(path));
 }
 
 TEST_F(AcquisitionTest, A_missing_folder_is_an_error_that_names_it_C12) {
-  const auto attempt = Acquisition::begin(connection_, {folder_ / "no/lock", {}, {}, {}});
+  const auto attempt = Acquisition::begin(connection, {folder / "no/lock", {}, {}, {}});
   EXPECT_EQ(attempt.error().error.code, Errc::file_error);
   EXPECT_EQ(attempt.error().error.os_error, ENOENT);
-  EXPECT_NE(attempt.error().error.message.find("the folder " + folder_ / "no"), std::string::npos);
+  EXPECT_NE(attempt.error().error.message.find("the folder " + folder / "no"), std::string::npos);
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ proto::StatusReport marked(std::uint64_t mark) {
 class ConnectionTest : public testing::Test {
  protected:
   Pending start(const proto::Call& call = kAnyCall) {
-    auto pending = connection_.start(call, -1, soon());
+    auto pending = connection.start(call, -1, soon());
     return pending ? std::move(*pending) : throw std::runtime_error(pending.error().message);
   }
 
@@ -49,39 +49,39 @@ class ConnectionTest : public testing::Test {
     return std::async(std::launch::async, [&pending, until] { return pending.wait(until); });
   }
 
-  FakeDaemon daemon_;
-  Connection connection_{daemon_.sockets()};
+  FakeDaemon daemon;
+  Connection connection{daemon.sockets()};
 };
 
 TEST_F(ConnectionTest, Hello_and_first_request_go_out_together) {
   auto pending = start();
-  daemon_.accept();
-  EXPECT_EQ(daemon_.next_call<proto::Hello>().protocol, 1);
-  const auto request = daemon_.next();  // although the hello has no answer yet
-  daemon_.reply(request.id, marked(1));
+  daemon.accept();
+  EXPECT_EQ(daemon.next_call<proto::Hello>().protocol, 1);
+  const auto request = daemon.next();  // although the hello has no answer yet
+  daemon.reply(request.id, marked(1));
   EXPECT_EQ(uptime_in(pending.wait(soon())), 1U);
 }
 
 TEST_F(ConnectionTest, Welcome_tells_the_daemons_process) {
   auto pending = start();
-  EXPECT_EQ(connection_.daemon_pid(), 0);
-  daemon_.welcome();
-  daemon_.reply(daemon_.next().id, marked(1));
+  EXPECT_EQ(connection.daemon_pid(), 0);
+  daemon.welcome();
+  daemon.reply(daemon.next().id, marked(1));
   ASSERT_TRUE(pending.wait(soon()));
-  EXPECT_EQ(connection_.daemon_pid(), 4711);
+  EXPECT_EQ(connection.daemon_pid(), 4711);
 }
 
 TEST_F(ConnectionTest, Answers_reach_their_callers_in_whatever_order_they_come) {
   auto first = start();
   auto second = start();
-  daemon_.welcome();
-  const auto first_id = daemon_.next().id;
-  const auto second_id = daemon_.next().id;
+  daemon.welcome();
+  const auto first_id = daemon.next().id;
+  const auto second_id = daemon.next().id;
   auto first_answer = waiting(first);
   auto second_answer = waiting(second);
-  daemon_.reply(second_id, marked(2));
+  daemon.reply(second_id, marked(2));
   EXPECT_EQ(uptime_in(second_answer.get()), 2U);
-  daemon_.reply(first_id, marked(1));
+  daemon.reply(first_id, marked(1));
   EXPECT_EQ(uptime_in(first_answer.get()), 1U);
 }
 
@@ -89,14 +89,14 @@ TEST_F(ConnectionTest, Somebody_always_reads_while_anybody_waits) {
   constexpr std::size_t kWaiters = 8;
   std::vector<Pending> pending;
   for (std::size_t i = 0; i < kWaiters; ++i) pending.push_back(start());
-  daemon_.welcome();
+  daemon.welcome();
   std::vector<std::optional<proto::RequestId>> ids;
-  for (std::size_t i = 0; i < kWaiters; ++i) ids.push_back(daemon_.next().id);
+  for (std::size_t i = 0; i < kWaiters; ++i) ids.push_back(daemon.next().id);
   std::vector<std::future<std::optional<proto::Answer>>> answers;
   for (auto& each : pending) answers.push_back(waiting(each));
   // One by one: whoever leads when its answer comes has to leave the reading to another.
   for (std::size_t i = 0; i < kWaiters; ++i) {
-    daemon_.reply(ids[i], marked(i));
+    daemon.reply(ids[i], marked(i));
     ASSERT_EQ(answers[i].wait_for(10s), std::future_status::ready);
     EXPECT_EQ(uptime_in(answers[i].get()), i);
   }
@@ -105,43 +105,43 @@ TEST_F(ConnectionTest, Somebody_always_reads_while_anybody_waits) {
 TEST_F(ConnectionTest, A_leader_whose_time_is_over_leaves_the_reading_to_another) {
   auto leads = start();
   auto follows = start();
-  daemon_.welcome();
-  std::ignore = daemon_.next();
-  const auto id = daemon_.next().id;
+  daemon.welcome();
+  std::ignore = daemon.next();
+  const auto id = daemon.next().id;
   auto leader = waiting(leads, Clock::now() + 30ms);
   auto follower = waiting(follows);
   EXPECT_EQ(leader.get(), std::nullopt);
-  daemon_.reply(id, marked(2));
+  daemon.reply(id, marked(2));
   EXPECT_EQ(uptime_in(follower.get()), 2U);
 }
 
 TEST_F(ConnectionTest, Waiting_ends_at_its_time_and_may_go_on_C3) {
   auto pending = start();
-  daemon_.welcome();
-  const auto id = daemon_.next().id;
+  daemon.welcome();
+  const auto id = daemon.next().id;
   const auto until = Clock::now() + 20ms;
   EXPECT_EQ(pending.wait(until), std::nullopt);
   EXPECT_GE(Clock::now(), until);
-  daemon_.reply(id, marked(1));
+  daemon.reply(id, marked(1));
   EXPECT_EQ(uptime_in(pending.wait(soon())), 1U);
 }
 
 TEST_F(ConnectionTest, Waiting_until_now_takes_what_is_there) {
   auto pending = start();
-  daemon_.welcome();
-  daemon_.reply(daemon_.next().id, marked(1));
+  daemon.welcome();
+  daemon.reply(daemon.next().id, marked(1));
   EXPECT_EQ(uptime_in(pending.wait(Clock::now())), 1U);
 }
 
 TEST_F(ConnectionTest, An_abandoned_call_is_cancelled_and_its_late_reply_ignored) {
   auto unwanted = start();
-  daemon_.welcome();
-  const auto id = daemon_.next().id;
+  daemon.welcome();
+  const auto id = daemon.next().id;
   unwanted = Pending();
-  EXPECT_EQ(daemon_.next_call<proto::Cancel>().request, id);
-  daemon_.reply(id, proto::Grant{7});
+  EXPECT_EQ(daemon.next_call<proto::Cancel>().request, id);
+  daemon.reply(id, proto::Grant{7});
   auto next = start();
-  daemon_.reply(daemon_.next().id, marked(2));
+  daemon.reply(daemon.next().id, marked(2));
   EXPECT_EQ(uptime_in(next.wait(soon())), 2U);
 }
 
@@ -149,24 +149,24 @@ TEST_F(ConnectionTest, A_grant_that_came_but_was_never_taken_is_cancelled_too) {
   auto other = start();
   {
     auto unwanted = start();
-    daemon_.welcome();
-    const auto other_id = daemon_.next().id;
-    const auto id = daemon_.next().id;
-    daemon_.reply(id, proto::Grant{7});
-    daemon_.reply(other_id, marked(1));
+    daemon.welcome();
+    const auto other_id = daemon.next().id;
+    const auto id = daemon.next().id;
+    daemon.reply(id, proto::Grant{7});
+    daemon.reply(other_id, marked(1));
     ASSERT_TRUE(other.wait(soon()));  // reads both
     unwanted = Pending();
-    EXPECT_EQ(daemon_.next_call<proto::Cancel>().request, id);
+    EXPECT_EQ(daemon.next_call<proto::Cancel>().request, id);
   }
 }
 
 TEST_F(ConnectionTest, All_pending_calls_learn_that_the_connection_is_lost) {
   auto first = start();
   auto second = start();
-  daemon_.welcome();
+  daemon.welcome();
   auto leader = waiting(first);
   auto follower = waiting(second);
-  daemon_.hang_up();
+  daemon.hang_up();
   for (auto* answer : {&leader, &follower}) {
     EXPECT_EQ(std::get<proto::Failure>(answer->get().value()).error.code, Errc::connection_lost);
   }
@@ -174,52 +174,52 @@ TEST_F(ConnectionTest, All_pending_calls_learn_that_the_connection_is_lost) {
 
 TEST_F(ConnectionTest, The_next_call_after_a_lost_connection_makes_a_new_one) {
   const auto lost = start();
-  daemon_.welcome();
-  daemon_.hang_up();
+  daemon.welcome();
+  daemon.hang_up();
   // Nobody was there to notice.
   auto pending = start();
   EXPECT_NE(lost.session(), pending.session());
-  daemon_.welcome();
-  daemon_.reply(daemon_.next().id, marked(1));
+  daemon.welcome();
+  daemon.reply(daemon.next().id, marked(1));
   EXPECT_EQ(uptime_in(pending.wait(soon())), 1U);
 }
 
 TEST_F(ConnectionTest, A_notice_for_an_ended_session_reaches_no_other) {
   const auto session = start().session();
-  daemon_.welcome();
-  daemon_.hang_up();
+  daemon.welcome();
+  daemon.hang_up();
   auto pending = start();
-  connection_.notify(session, proto::Release{5});
-  connection_.notify(pending.session(), proto::Release{6});
-  daemon_.welcome();
-  std::ignore = daemon_.next_call<proto::Status>();
-  EXPECT_EQ(daemon_.next_call<proto::Release>().token, 6U);
+  connection.notify(session, proto::Release{5});
+  connection.notify(pending.session(), proto::Release{6});
+  daemon.welcome();
+  std::ignore = daemon.next_call<proto::Status>();
+  EXPECT_EQ(daemon.next_call<proto::Release>().token, 6U);
 }
 
 TEST_F(ConnectionTest, What_the_daemon_complains_of_before_it_hangs_up_is_the_reason) {
   auto pending = start();
-  daemon_.welcome();
-  daemon_.reply(std::nullopt, failure(Errc::limit_reached, "too many sessions"));
-  daemon_.hang_up();
+  daemon.welcome();
+  daemon.reply(std::nullopt, failure(Errc::limit_reached, "too many sessions"));
+  daemon.hang_up();
   const auto answer = pending.wait(soon());
   EXPECT_EQ(std::get<proto::Failure>(answer.value()).error.message, "too many sessions");
 }
 
 TEST_F(ConnectionTest, A_hello_that_is_refused_fails_the_calls_behind_it) {
   auto pending = start();
-  daemon_.accept();
-  daemon_.reply(daemon_.next().id, failure(Errc::unsupported_protocol, "speaks protocol 2"));
+  daemon.accept();
+  daemon.reply(daemon.next().id, failure(Errc::unsupported_protocol, "speaks protocol 2"));
   const auto answer = pending.wait(soon());
   EXPECT_EQ(std::get<proto::Failure>(answer.value()).error.code, Errc::unsupported_protocol);
 }
 
 TEST_F(ConnectionTest, Noise_instead_of_a_reply_ends_the_connection) {
   auto pending = start();
-  daemon_.welcome();
-  daemon_.send("\x01\xff no JSON\n");
+  daemon.welcome();
+  daemon.send("\x01\xff no JSON\n");
   const auto answer = pending.wait(soon());
   EXPECT_EQ(std::get<proto::Failure>(answer.value()).error.code, Errc::connection_lost);
-  EXPECT_TRUE(daemon_.sees_end());
+  EXPECT_TRUE(daemon.sees_end());
 }
 
 TEST_F(ConnectionTest, No_daemon_is_an_error_that_says_where_it_was_looked_for) {
@@ -231,21 +231,21 @@ TEST_F(ConnectionTest, No_daemon_is_an_error_that_says_where_it_was_looked_for) 
 
 TEST_F(ConnectionTest, A_daemon_that_is_stopped_delays_no_notice_and_gets_them_all_C7) {
   auto pending = start();
-  daemon_.welcome();
-  const auto id = daemon_.next().id;
+  daemon.welcome();
+  const auto id = daemon.next().id;
   auto waits = waiting(pending);
   // Far more than a socket holds, and nobody reads.
   constexpr proto::Token kNotices = 20'000;
   const auto begin = Clock::now();
   for (proto::Token token = 1; token <= kNotices; ++token) {
-    connection_.notify(pending.session(), proto::Release{token});
+    connection.notify(pending.session(), proto::Release{token});
   }
   EXPECT_LT(Clock::now() - begin, 5s);
   // The thread that waits sends the rest as the daemon reads.
   for (proto::Token token = 1; token <= kNotices; ++token) {
-    ASSERT_EQ(daemon_.next_call<proto::Release>().token, token);
+    ASSERT_EQ(daemon.next_call<proto::Release>().token, token);
   }
-  daemon_.reply(id, marked(1));
+  daemon.reply(id, marked(1));
   EXPECT_EQ(uptime_in(waits.get()), 1U);
 }
 
@@ -259,21 +259,21 @@ TEST_F(ConnectionTest, Many_threads_share_one_connection) {
     callers.emplace_back([&, i] {
       for (int call = 0; call < kCalls; ++call) {
         const auto token = proto::Token{static_cast<unsigned>((i * kCalls) + call)};
-        const auto answer = connection_.call(proto::Release{token}, soon());
+        const auto answer = connection.call(proto::Release{token}, soon());
         if (!answer || std::get<proto::StatusReport>(*answer).grants != token) ++wrong;
       }
     });
   }
-  daemon_.welcome();
+  daemon.welcome();
   // Answers what is there in any order, as it comes.
   std::minstd_rand random(1);
   std::vector<proto::Request> open;
   for (int left = kThreads * kCalls; left > 0; --left) {
-    while (auto request = open.empty() ? std::optional(daemon_.next()) : daemon_.next_if_any()) {
+    while (auto request = open.empty() ? std::optional(daemon.next()) : daemon.next_if_any()) {
       open.push_back(std::move(*request));
     }
     std::swap(open[random() % open.size()], open.back());
-    daemon_.reply(open.back().id, marked(std::get<proto::Release>(open.back().call).token));
+    daemon.reply(open.back().id, marked(std::get<proto::Release>(open.back().call).token));
     open.pop_back();
   }
   for (auto& caller : callers) caller.join();

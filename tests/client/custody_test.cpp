@@ -25,47 +25,47 @@ proto::Token token_of(const std::optional<Hold>& hold) {
 
 class CustodyTest : public testing::Test {
  protected:
-  Custody custody_;
-  int handle_ = 0;  // any two addresses
-  int another_ = 0;
+  Custody custody;
+  int handle = 0;  // any two addresses
+  int another = 0;
 };
 
 TEST_F(CustodyTest, Holds_are_given_back_through_their_handle_last_one_first) {
-  custody_.add(&handle_, hold(kFile, 1));
-  custody_.add(&handle_, hold(kFile, 2));
-  EXPECT_EQ(custody_.peek(&handle_), 2U);
-  EXPECT_EQ(token_of(custody_.take(&handle_)), 2U);
-  EXPECT_EQ(token_of(custody_.take(&handle_)), 1U);
-  EXPECT_FALSE(custody_.take(&handle_));
+  custody.add(&handle, hold(kFile, 1));
+  custody.add(&handle, hold(kFile, 2));
+  EXPECT_EQ(custody.peek(&handle), 2U);
+  EXPECT_EQ(token_of(custody.take(&handle)), 2U);
+  EXPECT_EQ(token_of(custody.take(&handle)), 1U);
+  EXPECT_FALSE(custody.take(&handle));
 }
 
 TEST_F(CustodyTest, A_thread_gets_its_own_hold_before_others_C5) {
-  custody_.add(&handle_, hold(kFile, 1));
-  std::thread([&] { custody_.add(&handle_, hold(kFile, 2)); }).join();
-  EXPECT_EQ(token_of(custody_.take(&handle_)), 1U);
-  EXPECT_EQ(token_of(custody_.take(&handle_)), 2U);
+  custody.add(&handle, hold(kFile, 1));
+  std::thread([&] { custody.add(&handle, hold(kFile, 2)); }).join();
+  EXPECT_EQ(token_of(custody.take(&handle)), 1U);
+  EXPECT_EQ(token_of(custody.take(&handle)), 2U);
 }
 
 TEST_F(CustodyTest, Another_handle_reaches_the_hold_by_its_file_alone_C5) {
-  custody_.add(&handle_, hold(kFile, 1));
-  EXPECT_FALSE(custody_.take(&another_));
-  EXPECT_FALSE(custody_.take(kOther));
-  EXPECT_EQ(custody_.peek(kFile), 1U);
-  EXPECT_EQ(token_of(custody_.take(kFile)), 1U);
-  EXPECT_EQ(custody_.size(), 0U);
+  custody.add(&handle, hold(kFile, 1));
+  EXPECT_FALSE(custody.take(&another));
+  EXPECT_FALSE(custody.take(kOther));
+  EXPECT_EQ(custody.peek(kFile), 1U);
+  EXPECT_EQ(token_of(custody.take(kFile)), 1U);
+  EXPECT_EQ(custody.size(), 0U);
 }
 
 TEST_F(CustodyTest, Of_threads_that_race_for_one_hold_exactly_one_gets_it_C5) {
   constexpr int kRounds = 200;
   constexpr int kThreads = 4;
   for (int round = 0; round < kRounds; ++round) {
-    custody_.add(&handle_, hold(kFile, 1));
+    custody.add(&handle, hold(kFile, 1));
     std::atomic<int> winners = 0;
     std::vector<std::thread> threads;
     threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([&, by_file = i % 2 == 0] {
-        if (by_file ? custody_.take(kFile) : custody_.take(&handle_)) ++winners;
+        if (by_file ? custody.take(kFile) : custody.take(&handle)) ++winners;
       });
     }
     for (auto& thread : threads) thread.join();

@@ -16,36 +16,36 @@ using test::FakeDaemon;
 
 class LockTest : public testing::Test {
  protected:
-  std::unique_ptr<Lock> make(const std::string& name) { return Lock::make(name, process_).value(); }
+  std::unique_ptr<Lock> make(const std::string& name) { return Lock::make(name, process).value(); }
 
   // Acquires, with the test as a daemon that grants `token`.
   void acquire(Lock& lock, proto::Token token, Mode mode = Mode::exclusive) {
     auto granted =
         std::async(std::launch::async, [&] { return lock.acquire(mode, std::nullopt).value(); });
-    if (!std::exchange(welcomed_, true)) daemon_.welcome();
-    daemon_.reply(daemon_.next().id, proto::Grant{token});
+    if (!std::exchange(welcomed, true)) daemon.welcome();
+    daemon.reply(daemon.next().id, proto::Grant{token});
     EXPECT_EQ(granted.get(), token);
   }
 
-  proto::Token told_release() { return daemon_.next_call<proto::Release>().token; }
+  proto::Token told_release() { return daemon.next_call<proto::Release>().token; }
 
-  test::TemporaryFolder folder_;
-  std::string path_ = folder_ / "lock";
-  FakeDaemon daemon_;
-  Process process_{Connection(daemon_.sockets()), {}};
-  bool welcomed_ = false;
+  test::TemporaryFolder folder;
+  std::string path = folder / "lock";
+  FakeDaemon daemon;
+  Process process{Connection(daemon.sockets()), {}};
+  bool welcomed = false;
 };
 
 TEST_F(LockTest, Release_of_an_unlocked_lock_is_an_error_and_changes_nothing_C5) {
-  const auto lock = make(path_);
+  const auto lock = make(path);
   const auto released = lock->release();
   EXPECT_EQ(released.error().code, Errc::not_held);
-  EXPECT_EQ(released.error().message, "cannot release unlocked lock: " + path_);
-  EXPECT_FALSE(std::filesystem::exists(path_));
+  EXPECT_EQ(released.error().message, "cannot release unlocked lock: " + path);
+  EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 TEST_F(LockTest, A_second_release_is_an_error_C5) {
-  const auto lock = make(path_);
+  const auto lock = make(path);
   acquire(*lock, 7);
   EXPECT_EQ(lock->token(), 7U);
   EXPECT_TRUE(lock->release());
@@ -55,20 +55,20 @@ TEST_F(LockTest, A_second_release_is_an_error_C5) {
 }
 
 TEST_F(LockTest, Every_handle_on_the_same_file_is_the_same_lock_C5) {
-  const auto lock = make(path_);
+  const auto lock = make(path);
   acquire(*lock, 7);
-  std::filesystem::create_hard_link(path_, folder_ / "hard");
-  std::filesystem::create_symlink(path_, folder_ / "soft");
+  std::filesystem::create_hard_link(path, folder / "hard");
+  std::filesystem::create_symlink(path, folder / "soft");
   for (const char* name : {"lock", "hard", "soft"}) {
-    EXPECT_EQ(make(folder_ / name)->token(), 7U) << name;
+    EXPECT_EQ(make(folder / name)->token(), 7U) << name;
   }
-  EXPECT_TRUE(make(folder_ / "hard")->release());
+  EXPECT_TRUE(make(folder / "hard")->release());
   EXPECT_EQ(told_release(), 7U);
   EXPECT_EQ(lock->token(), 0U);
 }
 
 TEST_F(LockTest, One_handle_has_many_shared_holds_C2) {
-  const auto lock = make(path_);
+  const auto lock = make(path);
   acquire(*lock, 7, Mode::shared);
   acquire(*lock, 8, Mode::shared);
   EXPECT_TRUE(lock->release());
@@ -77,8 +77,8 @@ TEST_F(LockTest, One_handle_has_many_shared_holds_C2) {
 }
 
 TEST_F(LockTest, A_handle_that_ends_releases_what_it_acquired_and_no_more) {
-  const auto lock = make(path_);
-  auto other = make(path_);
+  const auto lock = make(path);
+  auto other = make(path);
   acquire(*lock, 7, Mode::shared);
   acquire(*other, 8, Mode::shared);
   other.reset();
@@ -87,7 +87,7 @@ TEST_F(LockTest, A_handle_that_ends_releases_what_it_acquired_and_no_more) {
 }
 
 TEST_F(LockTest, A_hold_that_was_handed_over_is_no_longer_released) {
-  const auto lock = make(path_);
+  const auto lock = make(path);
   acquire(*lock, 7);
   const auto hold = lock->hand_over();
   EXPECT_TRUE(hold.value().descriptor);
@@ -96,17 +96,17 @@ TEST_F(LockTest, A_hold_that_was_handed_over_is_no_longer_released) {
 
 TEST_F(LockTest, A_relative_path_is_that_of_the_folder_where_it_was_given_C1) {
   EXPECT_EQ(make("lock")->path(), std::filesystem::current_path() / "lock");
-  EXPECT_EQ(Lock::make("", process_).error().code, Errc::invalid_params);
-  EXPECT_EQ(Lock::make(std::string(5000, 'x'), process_).error().code, Errc::invalid_params);
+  EXPECT_EQ(Lock::make("", process).error().code, Errc::invalid_params);
+  EXPECT_EQ(Lock::make(std::string(5000, 'x'), process).error().code, Errc::invalid_params);
 }
 
 TEST_F(LockTest, A_reason_is_escaped_and_bounded_C13) {
-  const auto lock = make(path_);
+  const auto lock = make(path);
   EXPECT_EQ(lock->set_reason(std::string(2000, 'x')).error().code, Errc::invalid_params);
   EXPECT_TRUE(lock->set_reason("two\nlines"));
   const auto attempt = lock->begin(Mode::exclusive, std::nullopt);
-  daemon_.welcome();
-  EXPECT_EQ(daemon_.next_call<proto::Acquire>().reason, "two\\nlines");
+  daemon.welcome();
+  EXPECT_EQ(daemon.next_call<proto::Acquire>().reason, "two\\nlines");
 }
 
 }  // namespace

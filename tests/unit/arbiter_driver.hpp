@@ -117,6 +117,10 @@ class ArbiterDriver {
     arbiter.disconnect(session);
     settle();
   }
+  void stop_waiting(SessionId session) {
+    arbiter.stop_waiting(session);
+    settle();
+  }
   void pass(std::chrono::nanoseconds time) {
     now.steady += std::chrono::duration_cast<Monotonic::duration>(time);
     settle();

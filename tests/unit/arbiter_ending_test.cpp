@@ -225,6 +225,19 @@ TEST(Arbiter, Disconnect_during_an_attempt_waits_for_its_end_before_the_next_C8)
   EXPECT_EQ(d.answers(), Texts{});
 }
 
+TEST(Arbiter, One_who_stops_waiting_keeps_what_it_holds) {
+  ArbiterDriver d;
+  d.exclusive(ann, 1);
+  d.shared(bob, 1, kForever, kOtherFile);
+  d.exclusive(ann, 2, kForever, kOtherFile);
+  d.shared(ann, 3, 5s, kOtherFile);
+  d.shared(cal, 1, kForever, kOtherFile);
+  d.answers();
+  d.stop_waiting(ann);
+  EXPECT_EQ(d.answers(), (Texts{"ann.2 refused: cancelled", "ann.3 granted", "cal.1 granted"}));
+  EXPECT_EQ(d.arbiter.entries_of(ann), 2U);
+}
+
 TEST(Arbiter, Disconnect_of_an_unknown_session_changes_nothing) {
   ArbiterDriver d;
   d.exclusive(ann, 1);

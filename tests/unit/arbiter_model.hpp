@@ -103,12 +103,21 @@ class ArbiterModel {
     for (const LockId lock : locks) go_on(lock);
   }
 
+  void stop_waiting(SessionId session) {
+    std::vector<RequestId> waits;
+    for (const Entry& entry : entries_) {
+      if (entry.claim.session == session && !entry.held) waits.push_back(entry.claim.request);
+    }
+    for (const RequestId request : waits) cancel(session, request);
+  }
+
   void os_result(const Instant& now, Ticket ticket, OsResult result, int os_error) {
     const auto tried = [&](const Lock& lock) { return lock.tried == ticket; };
     Lock& lock = *std::ranges::find_if(locks_, tried);
     const LockId id = lock.id;
     lock.tried = 0;
     if (std::exchange(lock.attempt, Attempt::none) == Attempt::abandoned) {
+      if (result == OsResult::locked) lock.external = false;
       events.emplace_back(Discard{ticket});
     } else {
       answered(now, lock, *with([&](const Entry& e) { return e.ticket == ticket; }), result,
@@ -127,23 +136,30 @@ class ArbiterModel {
     }
   }
 
-  // What is wrong with the arbiter's view of who is due; empty where it is right. In which order
-  // they are called, and whether those are among them whose turn is being found out, is its affair.
-  [[nodiscard]] std::string objection_to(const std::vector<Ticket>& due, Monotonic now) const {
+  // What is wrong with the arbiter's view of who is due, of whom `most` were asked for; empty where
+  // it is right. In which order they are called, and whether those are among them whose turn is
+  // being found out, is its affair.
+  [[nodiscard]] std::string objection_to(const std::vector<Ticket>& due, Monotonic now,
+                                         std::size_t most) const {
     const std::set<Ticket> named(due.begin(), due.end());
     if (named.size() != due.size()) return "one is due twice";
+    if (due.size() > most) return "more are due than were asked for";
     std::size_t waiting = 0;
+    std::size_t impatient = 0;
     for (const Entry& entry : entries_) {
-      if (entry.held) continue;
-      const bool is_due = named.contains(entry.ticket);
-      waiting += is_due ? 1 : 0;
-      const bool late = deadline(entry) && *deadline(entry) <= now;
-      const bool may = late || at_once(entry);
-      const bool must = late || (at_once(entry) && !unsettled(entry));
-      if (is_due && !may) return fmt::format("too early: {}", describe(entry));
-      if (!is_due && must) return fmt::format("too late: {}", describe(entry));
+      if (entry.held || !named.contains(entry.ticket)) continue;
+      ++waiting;
+      impatient += at_once(entry) ? 1 : 0;
+      if (!at_once(entry) && !is_late(entry, now)) return "too early: " + describe(entry);
     }
-    return waiting == named.size() ? "" : "one is due that does not wait";
+    if (waiting != due.size()) return "one is due that does not wait";
+    for (const Entry& entry : entries_) {
+      if (entry.held || named.contains(entry.ticket)) continue;
+      const bool must = at_once(entry) ? !unsettled(entry) && impatient < most / 2
+                                       : is_late(entry, now) && due.size() < most;
+      if (must) return "not due: " + describe(entry);
+    }
+    return "";
   }
 
   [[nodiscard]] std::optional<Monotonic> next_deadline() const {
@@ -162,7 +178,7 @@ class ArbiterModel {
       for (const bool held : {true, false}) {
         for (const Entry& entry : entries_) {
           if (entry.lock != lock.id || entry.held != held) continue;
-          rows.push_back(describe(entry) + (lock.attempt == Attempt::awaiting ? " external" : ""));
+          rows.push_back(describe(entry) + (lock.external ? " external" : ""));
         }
       }
     }
@@ -181,7 +197,9 @@ class ArbiterModel {
     LockId id = 0;
     FileId file;
     Attempt attempt = Attempt::none;
+    bool external = false;  // by the kernel's last answer
     Ticket tried = 0;
+    bool external = false;  // when the kernel was last asked, somebody else had it
   };
 
   static bool is(const Entry& entry, SessionId session, RequestId request) {
@@ -194,6 +212,11 @@ class ArbiterModel {
   static std::optional<Monotonic> deadline(const Entry& entry) {
     if (!entry.claim.timeout || at_once(entry)) return std::nullopt;
     return entry.since.steady + *entry.claim.timeout;
+  }
+
+  static bool is_late(const Entry& entry, Monotonic now) {
+    const auto its = deadline(entry);
+    return its && *its <= now;
   }
 
   // The first entry like that, or none.
@@ -218,6 +241,7 @@ class ArbiterModel {
   }
 
   void answered(const Instant& now, Lock& lock, Entry& entry, OsResult result, int os_error) {
+    lock.external = result == OsResult::busy;
     if (result == OsResult::locked) {
       const auto wall = std::chrono::floor<std::chrono::microseconds>(now.wall);
       last_token_ =
@@ -230,7 +254,7 @@ class ArbiterModel {
     } else if (result == OsResult::failed) {
       refuse(entry, {.why = Refused::Why::os_failed, .os_error = os_error});
     } else if (at_once(entry)) {
-      refuse(entry, {.why = Refused::Why::timed_out, .external = true});
+      refuse(entry, {.why = Refused::Why::timed_out});
     } else {
       lock.attempt = Attempt::awaiting;
       lock.tried = entry.ticket;
@@ -239,7 +263,7 @@ class ArbiterModel {
   }
 
   void refuse(const Entry& entry, Refused::Cause cause) {
-    if (lock(entry.lock).attempt == Attempt::awaiting) cause.external = true;
+    cause.external = lock(entry.lock).external;
     events.emplace_back(Refused{entry, cause});
     remove(entry.ticket);
   }

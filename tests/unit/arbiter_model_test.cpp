@@ -11,6 +11,8 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <deque>
 #include <iostream>
@@ -126,9 +128,10 @@ class Comparison {
 
   void disconnect() {
     const SessionId session = below(kSessions);
-    begin(fmt::format("disconnect session {}", session));
-    arbiter_.disconnect(session);
-    model_.disconnect(session);
+    const bool detached = one_in(4);
+    begin(fmt::format("{} session {}", detached ? "stop waiting" : "disconnect", session));
+    detached ? arbiter_.stop_waiting(session) : arbiter_.disconnect(session);
+    detached ? model_.stop_waiting(session) : model_.disconnect(session);
     compare();
   }
 
@@ -173,10 +176,11 @@ class Comparison {
     now_.steady += time;
     now_.wall += time;
     if (one_in(50)) now_.wall += (static_cast<int>(below(121)) - 60) * 1min;
-    const auto due = arbiter_.due(now_.steady);
+    const std::size_t most = one_in(2) ? SIZE_MAX : 2 + below(6);
+    const auto due = arbiter_.due(now_.steady, most);
     begin(
         fmt::format("due at {}: {}", now_.steady.time_since_epoch().count(), fmt::join(due, " ")));
-    const std::string objection = model_.objection_to(due, now_.steady);
+    const std::string objection = model_.objection_to(due, now_.steady, most);
     expect(objection.empty(), objection);
     compare();
     for (auto others = below(4); others > 0 && problem_.empty(); --others) {
