@@ -54,9 +54,10 @@ double unix_time(std::chrono::system_clock::time_point time) {
 // user who asks (C14), and no relative path: the working folder is the client's.
 std::expected<Descriptor, Error> open_for(const Peer& peer, const proto::Acquire& acquire) {
   if (peer.uid != ::geteuid() || !shares_our_files(peer)) {
-    return fail(Errc::not_permitted,
-                "no descriptor came with the request: open the file and pass it (SCM_RIGHTS); a "
-                "path alone is served only to the user that locketd runs as");
+    return fail(
+        Errc::not_permitted,
+        "no descriptor came with the request: open the file and pass it (SCM_RIGHTS); a "
+        "path alone is served only to the user that locketd runs as, outside of containers");
   }
   const auto path = proto::unescape(acquire.path);
   if (!path) return fail(Errc::invalid_params, fmt::format("\"path\": {}", path.error()));
@@ -103,7 +104,7 @@ std::expected<void, Error> Dispatch::received(SessionId session, std::string_vie
   if (!request) {
     const auto& bad = request.error();
     if (bad.acquire && !descriptors.empty()) descriptors.pop_front();
-    reply(session, bad.id, proto::Failure{bad.error, {}});
+    if (!bad.notification) reply(session, bad.id, proto::Failure{bad.error, {}});
     if (bad.acquire || descriptors.empty()) return {};
     return fail(Errc::invalid_request,
                 "a descriptor came with a line of which it is not known what it was meant to be");
@@ -182,6 +183,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   }
   client.greeted = true;
   client.stated_command = hello.command;
+  if (!request.id) return {};
   reply(client.session, request.id,
         proto::Welcome{proto::kProtocolVersion, fmt::format("locketd/{}", proto::kVersion),
                        ::getpid()});

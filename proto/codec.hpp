@@ -19,7 +19,8 @@ namespace locket::proto {
 struct BadRequest {
   std::optional<RequestId> id;
   Error error;
-  bool acquire = false;  // it was one, so a descriptor came along
+  bool acquire = false;       // it was one, so a descriptor came along
+  bool notification = false;  // it was one, so that nobody waits for an answer
 };
 
 std::string encode(const Request& request);

@@ -374,7 +374,9 @@ std::expected<Request, BadRequest> decode_request(std::string_view line) {
   const bool acquire = method != nullptr && *method == "acquire";
   const auto id = read_id(envelope);
   const auto bad = [&](Error error) {
-    return std::unexpected(BadRequest{id.value_or(std::nullopt), std::move(error), acquire});
+    const bool notification = complete && method != nullptr && id && !*id;
+    return std::unexpected(
+        BadRequest{id.value_or(std::nullopt), std::move(error), acquire, notification});
   };
   if (!complete) return bad(std::move(envelope.error));
   if (!id) return bad(id.error());

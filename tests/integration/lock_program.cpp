@@ -6,8 +6,9 @@
 //   release PATH            released, or an error
 //   reason PATH TEXT        done: what later locks on it are for
 //
-// Or `lock_program pingpong PATH COUNT`: for each byte of input locks and releases once without
-// waiting, and then writes one; at last tells on standard error how often the lock was not had.
+// Or `lock_program pingpong PATH COUNT [OTHER]`: for each byte of input locks and releases once
+// without waiting, and then writes one; at last tells on standard error how often the lock was not
+// had. Meanwhile another thread locks and releases OTHER all the time.
 
 #include <unistd.h>
 
@@ -17,7 +18,9 @@
 #include <map>
 #include <optional>
 #include <sstream>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <tuple>
 
 namespace {
@@ -67,7 +70,11 @@ class Program {
   std::map<std::string, locket::file_lock> locks_;
 };
 
-int play_pingpong(const std::string& path, int count) {
+int play_pingpong(const std::string& path, int count, const std::string& other) {
+  const std::jthread busy([&other](const std::stop_token& stop) {
+    if (other.empty()) return;
+    for (locket::file_lock lock(other); !stop.stop_requested(); lock.release()) lock.acquire();
+  });
   locket::file_lock lock(path);
   int played = 0;
   int failures = 0;
@@ -87,7 +94,7 @@ int play_pingpong(const std::string& path, int count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 4) return play_pingpong(argv[2], std::stoi(argv[3]));
+  if (argc >= 4) return play_pingpong(argv[2], std::stoi(argv[3]), argc > 4 ? argv[4] : "");
   Program program;
   for (std::string line; std::getline(std::cin, line);) {
     std::cout << program.obey(std::istringstream(line)) << std::endl;

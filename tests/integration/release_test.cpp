@@ -19,15 +19,16 @@ class Release : public LockTest {
  protected:
   // Two processes hand the lock to each other: whoever gets the ball knows that the other one's
   // release has returned, and takes the lock without waiting.
-  void play_pingpong() const {
+  // Where they are busy, each has another thread that keeps its own connection so.
+  void play_pingpong(bool busy) const {
     std::array<int, 2> there{};
     std::array<int, 2> back{};
     ASSERT_EQ(::pipe2(there.data(), O_CLOEXEC), 0);
     ASSERT_EQ(::pipe2(back.data(), O_CLOEXEC), 0);
     proto::Descriptor ends[] = {proto::Descriptor(there[0]), proto::Descriptor(there[1]),
                                 proto::Descriptor(back[0]), proto::Descriptor(back[1])};
-    Child first(player(back[0], there[1]));
-    Child second(player(there[0], back[1]));
+    Child first(player(back[0], there[1], busy ? "first.lock" : ""));
+    Child second(player(there[0], back[1], busy ? "second.lock" : ""));
     ASSERT_EQ(::write(back[1], "o", 1), 1);
     for (auto& end : ends) end.reset();
     for (Child* child : {&first, &second}) {
@@ -49,9 +50,10 @@ class Release : public LockTest {
   }
 
  private:
-  [[nodiscard]] Command player(int input, int output) const {
+  [[nodiscard]] Command player(int input, int output, const std::string& other) const {
     Command command = program();
     command.words.insert(command.words.end(), {"pingpong", path, std::to_string(kRounds)});
+    if (!other.empty()) command.words.push_back(folder / other);
     command.descriptors = {{input, STDIN_FILENO}, {output, STDOUT_FILENO}};
     return command;
   }
@@ -60,15 +62,37 @@ class Release : public LockTest {
 // ---- Whoever comes after a release gets the lock (C7) ----
 
 TEST_F(Release, Of_10000_attempts_after_a_release_every_one_succeeds_C7) {
-  play_pingpong();
+  play_pingpong(false);
   EXPECT_EQ(ann.call("status")["grants"], 2 * kRounds);
 }
 
 TEST_F(Release, Of_10000_attempts_with_a_busy_daemon_every_one_succeeds_C7) {
   std::atomic<bool> stop = false;
-  std::jthread one([&] { keep_busy(stop); });
-  play_pingpong();
+  const std::jthread busy([&] { keep_busy(stop); });
+  play_pingpong(true);
   stop = true;
+}
+
+TEST_F(Release, An_attempt_that_the_daemon_reads_before_the_release_succeeds_too_C7) {
+  for (const bool waits_for_it : {false, true}) {
+    const Token held = ann.lock(path);
+    daemon.freeze();
+    bob.start("status");  // what comes first makes its socket the first to be read
+    ann.notify("release", {{"token", held}});
+    const Id id = bob.acquire(path, {{"timeout", waits_for_it ? 1e-9 : 0}});
+    daemon.thaw();
+    bob.release(bob.granted(id));
+  }
+}
+
+TEST_F(Release, A_list_that_the_daemon_reads_before_the_release_knows_of_it_too_C7) {
+  const Token held = ann.lock(path);
+  daemon.freeze();
+  bob.start("status");
+  ann.notify("release", {{"token", held}});
+  const Id id = bob.start("list");
+  daemon.thaw();
+  EXPECT_TRUE(bob.result(id)["rows"].empty());
 }
 
 TEST_F(Release, Whoever_comes_after_a_holder_that_exited_gets_the_lock_C7_C8) {
@@ -88,6 +112,33 @@ TEST_F(Release, A_release_hands_the_lock_to_the_next_waiter_C7) {
   EXPECT_EQ(holder.ask("release " + path), "released");
   EXPECT_TRUE(says(holder.ask("lock " + path + " 0"), "timed_out"));
   ann.granted(waiting);
+}
+
+TEST_F(Release, A_release_is_heard_behind_any_number_of_requests_C7) {
+  const Token held = ann.lock(path);
+  daemon.freeze();
+  // Each comes with a descriptor, and one call of recvmsg(2) goes no further than that.
+  for (int i = 0; i < 40; ++i) ann.acquire(folder.file("other" + std::to_string(i)));
+  ann.notify("release", {{"token", held}});
+  const Id after = bob.acquire(path, {{"timeout", 0}});
+  daemon.thaw();
+  bob.granted(after);
+}
+
+TEST_F(Release, A_holder_that_ends_without_reading_its_answers_hands_over_C8) {
+  RawClient holder(daemon.socket());
+  holder.lock(path);
+  const Id waiting = bob.acquire(path);
+  ASSERT_TRUE(bob.waits(waiting));
+  // More answers than its socket takes, so that the daemon is waiting to write when it ends.
+  std::string requests;
+  for (int i = 0; i < 1'500; ++i) {
+    requests += R"({"jsonrpc":"2.0","id":7,"method":"status","params":{}})"
+                "\n";
+  }
+  ASSERT_TRUE(holder.send_bytes(requests));
+  holder.close();
+  bob.granted(waiting);
 }
 
 // ---- Without the daemon's help (C7, C9) ----

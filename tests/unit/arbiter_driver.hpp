@@ -219,10 +219,8 @@ class ArbiterDriver {
     }
   }
   void on(const AwaitLock& call) { attempt("await", call.ticket); }
-  void on(const Abandon& call) {
-    EXPECT_TRUE(attempts_.contains(call.ticket));
-    os_call("abandon", call.ticket);
-  }
+  // The attempt may have ended while this was on its way.
+  void on(const Abandon& call) { os_call("abandon", call.ticket); }
   void on(const Discard& call) {
     EXPECT_FALSE(attempts_.contains(call.ticket)) << "discarded during its attempt";
     os_call("discard", call.ticket);

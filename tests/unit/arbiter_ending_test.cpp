@@ -234,8 +234,9 @@ TEST(Arbiter, One_who_stops_waiting_keeps_what_it_holds) {
   d.shared(cal, 1, kForever, kOtherFile);
   d.answers();
   d.stop_waiting(ann);
-  EXPECT_EQ(d.answers(), (Texts{"ann.2 refused: cancelled", "ann.3 granted", "cal.1 granted"}));
-  EXPECT_EQ(d.arbiter.entries_of(ann), 2U);
+  EXPECT_EQ(d.answers(),
+            (Texts{"ann.2 refused: cancelled", "ann.3 refused: cancelled", "cal.1 granted"}));
+  EXPECT_EQ(d.arbiter.entries_of(ann), 1U);
 }
 
 TEST(Arbiter, Disconnect_of_an_unknown_session_changes_nothing) {

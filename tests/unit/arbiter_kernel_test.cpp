@@ -131,6 +131,25 @@ TEST(Arbiter, One_who_does_not_wait_waits_for_an_abandoned_attempt_C7) {
   EXPECT_EQ(d.answers(), Texts{"bob.1 granted"});
 }
 
+TEST(Arbiter, An_external_holder_is_told_until_the_kernel_says_that_it_has_gone_C13) {
+  for (const OsResult result : {OsResult::busy, OsResult::locked}) {
+    ArbiterDriver d;
+    d.kernel = Kernel::external;
+    d.exclusive(ann, 1);
+    d.exclusive(bob, 1, 2s);
+    d.exclusive(cal, 1, 1s);
+    d.cancel(ann, 1);
+    d.pass(1s);
+    d.kernel = Kernel::slow;
+    d.os_says(ann, 1, result);
+    d.pass(1s);
+    const bool gone = result == OsResult::locked;
+    EXPECT_EQ(d.answers(),
+              (Texts{"ann.1 refused: cancelled, external", "cal.1 refused: timed out, external",
+                     gone ? "bob.1 refused: timed out" : "bob.1 refused: timed out, external"}));
+  }
+}
+
 TEST(Arbiter, A_lock_with_an_abandoned_attempt_is_known_until_it_ends) {
   ArbiterDriver d;
   d.kernel = Kernel::slow;

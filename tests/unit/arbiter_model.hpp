@@ -153,6 +153,7 @@ class ArbiterModel {
       if (!at_once(entry) && !is_late(entry, now)) return "too early: " + describe(entry);
     }
     if (waiting != due.size()) return "one is due that does not wait";
+    if (impatient > most / 2) return "those that do not wait keep the others from their turn";
     for (const Entry& entry : entries_) {
       if (entry.held || named.contains(entry.ticket)) continue;
       const bool must = at_once(entry) ? !unsettled(entry) && impatient < most / 2
@@ -199,7 +200,6 @@ class ArbiterModel {
     Attempt attempt = Attempt::none;
     bool external = false;  // by the kernel's last answer
     Ticket tried = 0;
-    bool external = false;  // when the kernel was last asked, somebody else had it
   };
 
   static bool is(const Entry& entry, SessionId session, RequestId request) {

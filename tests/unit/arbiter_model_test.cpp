@@ -119,8 +119,11 @@ class Comparison {
   }
 
   void cancel() {
-    const SessionId session = below(kSessions);
-    const RequestId request = below(kRequests);
+    const auto& entries = model_.entries();
+    const bool known = !entries.empty() && !one_in(4);
+    const Entry entry = known ? entries[below(entries.size())] : Entry{};
+    const SessionId session = known ? entry.claim.session : below(kSessions);
+    const RequestId request = known ? entry.claim.request : below(kRequests);
     begin(fmt::format("cancel session {} request {}", session, request));
     expect(arbiter_.cancel(session, request) == model_.cancel(session, request), "known or not");
     compare();
@@ -281,7 +284,7 @@ class Comparison {
     expect(counts.waiters == entries.size() - counts.holders, "counts().waiters");
     expect(counts.grants == model_.grants(), "counts().grants");
     expect(arbiter_.next_deadline() == model_.next_deadline(), "next_deadline()");
-    if (!one_in(16)) return;
+    if (!one_in(8)) return;
     expect(rows(1 + below(20)) == model_.rows(), "visit()");
     const SessionId session = below(kSessions);
     const auto its = std::ranges::count_if(

@@ -331,5 +331,27 @@ TEST(Arbiter, Deadlines_do_not_care_about_the_wall_clock_C3) {
   EXPECT_EQ(d.answers(), Texts{"bob.1 refused: timed out"});
 }
 
+// A portion is what dispatch refuses in one pass.
+TEST(Arbiter, A_flood_of_claims_that_do_not_wait_makes_no_timed_one_late_C3) {
+  constexpr std::size_t kPortion = 8;
+  Arbiter arbiter;
+  const Instant now{.steady = Monotonic(1h), .wall = {}};
+  const auto claim = [&](SessionId session, RequestId request, Timeout timeout) {
+    return *arbiter.acquire(now, {.session = session,
+                                  .request = request,
+                                  .file = kFile,
+                                  .timeout = timeout,
+                                  .path = {},
+                                  .reason = {}});
+  };
+  arbiter.os_result(now, claim(ann, 1, kForever), OsResult::locked);
+  const Ticket timed = claim(bob, 1, 1s);
+  for (RequestId request = 1; request <= 2 * kPortion; ++request) claim(cal, request, kAtOnce);
+
+  const auto due = arbiter.due(now.steady + 1s, kPortion);
+  EXPECT_EQ(due.size(), kPortion / 2 + 1);
+  EXPECT_EQ(due.back(), timed);
+}
+
 }  // namespace
 }  // namespace locketd::test
