@@ -122,6 +122,12 @@ std::expected<Descriptor, Error> open_lock_file(const std::string& path) {
   if (auto checked = check_path(path); !checked) return std::unexpected(checked.error());
   Descriptor file(open_somehow(path));
   if (!file) return std::unexpected(file_error(path, errno));
+  // Where the standard streams are closed, the file must not become one of them: a program that
+  // inherits it would write into it (C12).
+  if (file.get() <= STDERR_FILENO) {
+    file.reset(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    if (!file) return std::unexpected(file_error(path, errno));
+  }
   if (auto id = identify(file.get()); !id) {
     return std::unexpected(Error{id.error().code,
                                  fmt::format("cannot lock {}: {}", shown(path), id.error().message),

@@ -36,7 +36,8 @@ int run(int argc, char** argv) {
     app.parse(arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    locketctl::complain(fmt::format("{} (try: locketctl --help)", error.what()));
+    locketctl::complain(
+        fmt::format("{} (try: locketctl --help)", locket::proto::printable(error.what())));
     return EX_USAGE;
   }
   return action(words);
