@@ -99,13 +99,15 @@ TEST_F(BadClients, One_that_floods_with_attempts_and_never_reads_is_held_up_C15)
 
 TEST_F(BadClients, One_that_always_lags_behind_a_little_is_no_burden_C15) {
   constexpr int kAhead = 100;  // answers: more than a socket and the outbox hold
-  constexpr int kAnswers = 8'000;
+  constexpr int kAnswers = 6'000;
   RawClient client = stranger();
-  hold_many(client, folder.file("shared.lock"), 1);
+  const std::string file = folder.file("shared.lock");
+  hold_many(client, file, 1);
   for (int id = 1000; id < 1000 + kAnswers + kAhead; ++id) {
-    client.send_bytes(request(id, "list") + '\n');
+    client.send_bytes(request(id, "acquire", {{"path", file}, {"timeout", 0}}) + '\n');
+    ann.call("status");  // the daemon keeps pace, so that there is always an answer to send
     if (id >= 1000 + kAhead) {
-      EXPECT_EQ(client.next()->at("id"), id - kAhead);
+      ASSERT_TRUE(client.next());
     }
   }
   EXPECT_LT(memory_grown(), kMuchMemory);
