@@ -34,7 +34,8 @@ class Listener {
   Listener(locket::proto::Descriptor socket, std::string path)
       : socket_(std::move(socket)), path_(std::move(path)) {}
 
-  static std::optional<locket::proto::Descriptor> inherited();
+  // An empty descriptor where there is none.
+  static std::expected<locket::proto::Descriptor, locket::proto::Error> inherited();
   static std::expected<Listener, locket::proto::Error> bind(const std::string& path);
 
   locket::proto::Descriptor socket_;

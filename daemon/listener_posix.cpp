@@ -58,6 +58,15 @@ std::expected<void, Error> make_folder(const std::string& socket_path) {
   return {};
 }
 
+std::expected<void, Error> see_that_it_is_no_other_file(const std::string& path) {
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) != 0 || S_ISSOCK(info.st_mode)) return {};
+  return std::unexpected(Error{
+      Errc::not_permitted,
+      fmt::format("{} is in the way: it is not a socket; remove it, or give another --socket",
+                  shown(path))});
+}
+
 // Held while the daemon lives. Between "nobody answers" and "unlink and bind", another daemon that
 // starts at the same moment could have bound: the guard lets only one in there.
 std::expected<Descriptor, Error> take_guard(const std::string& socket_path) {
@@ -78,12 +87,6 @@ std::expected<Descriptor, Error> take_guard(const std::string& socket_path) {
 std::expected<void, Error> remove_stale(const std::string& path) {
   struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) return {};
-  if (!S_ISSOCK(info.st_mode)) {
-    return std::unexpected(Error{
-        Errc::not_permitted,
-        fmt::format("{} is in the way: it is not a socket; remove it, or give another --socket",
-                    shown(path))});
-  }
   const auto answer = locket::proto::try_connect(path);
   if (!answer && answer.error().os_error != ECONNREFUSED && answer.error().os_error != EAGAIN) {
     return std::unexpected(answer.error());
@@ -140,7 +143,9 @@ std::expected<std::string, Error> address_of(int socket) {
 }  // namespace
 
 std::expected<Listener, Error> Listener::open(const std::string& path) {
-  if (auto socket = inherited()) {
+  auto socket = inherited();
+  if (!socket) return std::unexpected(socket.error());
+  if (*socket) {
     auto address = address_of(socket->get());
     if (!address) return std::unexpected(address.error());
     return Listener(std::move(*socket), std::move(*address));
@@ -156,15 +161,22 @@ Listener::~Listener() {
   }
 }
 
-std::optional<Descriptor> Listener::inherited() {
+std::expected<Descriptor, Error> Listener::inherited() {
   const char* pid = std::getenv("LISTEN_PID");
   const char* count = std::getenv("LISTEN_FDS");
-  const bool ours = pid != nullptr && count != nullptr && pid == std::to_string(::getpid()) &&
-                    std::string_view(count) == "1";
+  const bool ours = pid != nullptr && count != nullptr && pid == std::to_string(::getpid());
+  const std::string given = ours ? count : "0";
   ::unsetenv("LISTEN_PID");
   ::unsetenv("LISTEN_FDS");
   ::unsetenv("LISTEN_FDNAMES");
-  if (!ours) return std::nullopt;
+  if (given == "0") return Descriptor();
+  if (given != "1") {
+    return std::unexpected(
+        Error{Errc::invalid_params,
+              fmt::format("LISTEN_FDS is {}, but locketd takes one socket: its unit needs one "
+                          "ListenStream=",
+                          shown(given))});
+  }
   ::fcntl(kFirstInherited, F_SETFD, FD_CLOEXEC);
   ::fcntl(kFirstInherited, F_SETFL, ::fcntl(kFirstInherited, F_GETFL) | O_NONBLOCK);
   return Descriptor(kFirstInherited);
@@ -174,6 +186,7 @@ std::expected<Listener, Error> Listener::bind(const std::string& path) {
   if (auto checked = locket::proto::check_socket_path(path); !checked)
     return std::unexpected(checked.error());
   if (auto made = make_folder(path); !made) return std::unexpected(made.error());
+  if (auto free = see_that_it_is_no_other_file(path); !free) return std::unexpected(free.error());
   auto guard = take_guard(path);
   if (!guard) return std::unexpected(guard.error());
   if (auto removed = remove_stale(path); !removed) return std::unexpected(removed.error());

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "proto/socket_path.hpp"
+#include "proto/text.hpp"
 #include "proto/version.hpp"
 
 namespace locketd {
@@ -37,7 +38,8 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
     if (error.get_exit_code() == 0) {
       exit_status = app.exit(error);
     } else {
-      fmt::print(stderr, "locketd: {} (try: locketd --help)\n", error.what());
+      fmt::print(stderr, "locketd: {} (try: locketd --help)\n",
+                 locket::proto::printable(error.what()));
       exit_status = EX_USAGE;
     }
     return std::nullopt;

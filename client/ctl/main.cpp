@@ -2,7 +2,9 @@
 #include <sysexits.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <exception>
+#include <iostream>
 
 #include "client/ctl/command.hpp"
 #include "proto/text.hpp"
@@ -43,11 +45,19 @@ int run(int argc, char** argv) {
   return action(words);
 }
 
+// Output that did not arrive, as on a full disk, must not look like an empty list.
+int written(int status) {
+  std::cout.flush();  // CLI11's help texts
+  if (std::cout && std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  locketctl::complain("cannot write to standard output");
+  return EX_IOERR;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    return run(argc, argv);
+    return written(run(argc, argv));
   } catch (const std::exception& error) {
     locketctl::complain(error.what());
     return EX_SOFTWARE;

@@ -50,6 +50,17 @@ struct RunOptions {
   std::vector<std::string> command;
 };
 
+// CLI11 itself would take 010 for 8, and 0x1f.
+CLI::Validator decimal() {
+  return {[](const std::string& text) {
+            const bool good =
+                !text.empty() && text.find_first_not_of("0123456789") == std::string::npos &&
+                (text.size() == 1 || text.front() != '0');
+            return good ? std::string() : fmt::format("a whole number from 0 to 255, not {}", text);
+          },
+          ""};
+}
+
 // CLI11 does not see LOCK and COMMAND.
 class RunFormatter : public CLI::Formatter {
  public:
@@ -64,7 +75,8 @@ std::optional<std::string> take_words(RunOptions& options, Words words) {
   if (words.empty()) return "the lock file is missing: locketctl run LOCK -- COMMAND";
   options.lock = words.front();
   words.erase(words.begin());
-  if (words.size() == 2 && (words.front() == "-c" || words.front() == "--command")) {
+  if (!words.empty() && (words.front() == "-c" || words.front() == "--command")) {
+    if (words.size() != 2) return "-c takes one STRING, quoted: locketctl run LOCK -c 'STRING'";
     options.shell_command = words.back();
     words.clear();
   }
@@ -139,6 +151,14 @@ int refuse(const Failure& failure, const client::Lock& lock, const RunOptions& o
   return options.conflict_status;
 }
 
+std::string why_not(const std::string& command, int error) {
+  if (command.empty()) return "cannot run a command with an empty name";
+  const bool there = command.contains('/') && ::access(command.c_str(), F_OK) == 0;
+  return fmt::format("cannot run {}: {}", proto::escape(command),
+                     error == ENOENT && there ? "the interpreter that its first line names is missing"
+                                              : std::strerror(error));
+}
+
 // Returns only when it fails. The command inherits the descriptor and so a copy of the kernel lock,
 // and the daemon has been asked to keep its own until this process ends.
 int become(const RunOptions& options, const client::Lock& lock, client::Hold hold) {
@@ -152,8 +172,7 @@ int become(const RunOptions& options, const client::Lock& lock, client::Hold hol
   arguments.push_back(nullptr);
   ::execvp(arguments.front(), arguments.data());
   const int error = errno;
-  complain(fmt::format("cannot run {}: {}", proto::escape(options.command.front()),
-                       std::strerror(error)));
+  complain(why_not(options.command.front(), error));
   return error == ENOENT ? kNotFound : kCannotExecute;
 }
 
@@ -209,6 +228,7 @@ void add_run(CLI::App& app, Action& action) {
       ->add_option("-E,--conflict-exit-code", options->conflict_status,
                    "Exit status when the lock was not had")
       ->type_name("CODE")
+      ->check(decimal())
       ->check(CLI::Range(0, 255))
       ->capture_default_str();
   command->add_option("-c,--command", options->shell_command, "Run this by the shell ($SHELL)")

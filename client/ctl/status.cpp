@@ -1,8 +1,12 @@
 #include <fmt/core.h>
+#include <fmt/format.h>
 #include <sysexits.h>
 
+#include <cstdio>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "client/ctl/command.hpp"
 #include "client/holders.hpp"
@@ -15,29 +19,33 @@ namespace {
 
 using locket::proto::StatusReport;
 
-void print_json(const StatusReport& report) {
+std::string as_json(const StatusReport& report) {
   const nlohmann::ordered_json json{
       {"version", report.version}, {"socket", report.socket},     {"pid", report.pid},
       {"uptime_s", report.uptime}, {"sessions", report.sessions}, {"locks", report.locks},
       {"holders", report.holders}, {"waiters", report.waiters},   {"grants", report.grants}};
-  fmt::print("{}\n", json.dump(2));
+  return json.dump(2) + '\n';
 }
 
-void print_text(const StatusReport& report) {
-  fmt::print("version   {}\n", locket::proto::printable(report.version));
-  fmt::print("socket    {}\n", locket::proto::printable(report.socket));
-  fmt::print("pid       {}\n", report.pid);
-  fmt::print("uptime    {}\n", locket::client::duration_text(report.uptime));
-  fmt::print("sessions  {}\n", report.sessions);
-  fmt::print("locks     {} ({} holders, {} waiters)\n", report.locks, report.holders,
+std::string as_text(const StatusReport& report) {
+  std::string text;
+  const auto to = std::back_inserter(text);
+  fmt::format_to(to, "version   {}\n", locket::proto::printable(report.version));
+  fmt::format_to(to, "socket    {}\n", locket::proto::printable(report.socket));
+  fmt::format_to(to, "pid       {}\n", report.pid);
+  fmt::format_to(to, "uptime    {}\n", locket::client::duration_text(report.uptime));
+  fmt::format_to(to, "sessions  {}\n", report.sessions);
+  fmt::format_to(to, "locks     {} ({} holders, {} waiters)\n", report.locks, report.holders,
              report.waiters);
-  fmt::print("grants    {}\n", report.grants);
+  fmt::format_to(to, "grants    {}\n", report.grants);
+  return text;
 }
 
 int show_status(bool json) {
   const auto report = locket::client::status(locket::client::process().connection);
   if (!report) return fail(report.error());
-  json ? print_json(*report) : print_text(*report);
+  const std::string text = json ? as_json(*report) : as_text(*report);
+  std::fwrite(text.data(), 1, text.size(), stdout);
   return EX_OK;
 }
 

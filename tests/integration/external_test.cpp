@@ -15,6 +15,12 @@ namespace {
 // As many as wait in threads of their own: daemon/external_waits.hpp.
 constexpr std::size_t kMaxThreads = 64;
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 // ThreadSanitizer has a thread of its own, which wakes now and then.
 #if defined(__SANITIZE_THREAD__)
 constexpr std::size_t kOwnThreads = 3;
@@ -69,6 +75,11 @@ TEST_F(External, The_release_of_an_outsider_is_noticed_at_once) {
     ann.release(token);
   }
   std::ranges::sort(delays);
+  // The bound that is promised. The median of many, so that what else the machine does now and then
+  // does not matter.
+  if constexpr (!kSanitized) {
+    EXPECT_LT(delays[delays.size() / 2], 0.005);
+  }
   std::cout << "noticed after " << delays[delays.size() / 2] * 1e3 << " ms (median), "
             << delays.back() * 1e3 << " ms (longest)\n";
 }
