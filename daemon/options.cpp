@@ -11,6 +11,15 @@
 #include "proto/version.hpp"
 
 namespace locketd {
+namespace {
+
+// For CLI11: what is wrong with it, else "".
+std::string is_socket_path(const std::string& path) {
+  const auto checked = locket::proto::check_socket_path(path);
+  return checked ? "" : checked.error().message;
+}
+
+}  // namespace
 
 std::optional<Options> parse_options(int argc, const char* const* argv, int& exit_status) {
   CLI::App app{
@@ -27,6 +36,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   app.add_option("--socket", socket,
                  "Where to listen ($LOCKET_SOCKET, else in $XDG_RUNTIME_DIR, else /run)")
       ->type_name("PATH")
+      ->check(is_socket_path)
       ->capture_default_str();
   app.add_option("--log-level", level, "What to log: error, warning, info or debug")
       ->type_name("LEVEL")

@@ -120,6 +120,7 @@ TEST_F(CtlRun, The_command_inherits_no_connection_to_the_daemon) {
 
 TEST_F(CtlRun, A_command_that_cannot_be_run_gives_126_or_127_and_frees_the_lock) {
   EXPECT_EQ(ctl({"run", lock, "no-such-command"}).status, 127);
+  EXPECT_EQ(ctl({"run", lock, ""}).status, 127);
   EXPECT_EQ(ctl({"run", lock, folder.path()}).status, 126);
   EXPECT_EQ(ctl({"run", "-n", lock, "true"}).status, 0);
 }
@@ -138,6 +139,24 @@ TEST_F(CtlRun, A_file_is_created_but_not_a_folder_C12) {
   const auto failed = ctl({"run", folder / "none" + "/new", "true"});
   EXPECT_EQ(failed.status, 66);
   EXPECT_THAT(failed.errors, HasSubstr("the folder " + (folder / "none") + " does not exist"));
+}
+
+TEST_F(CtlRun, The_lock_file_is_never_a_standard_stream) {
+  EXPECT_EQ(ctl({"run", lock, "echo", "kept"}).output, "kept\n");
+  for (const char* closed : {"<&-", ">&-", "2>&-", "<&- >&- 2>&-"}) {
+    Command command = this->command({});
+    command.words = {"sh", "-c", std::string(R"("$0" run "$1" sh -c 'echo spilled' )") + closed,
+                     LOCKETCTL, lock};
+    run(command);
+    EXPECT_EQ(read_file(lock), "") << closed;
+  }
+}
+
+TEST_F(CtlRun, The_exit_status_stays_the_commands_own_where_nobody_can_be_told) {
+  Command command = this->command({});
+  command.words = {"sh", "-c", R"("$0" run --verbose "$1" sh -c 'exit 7' 2>/dev/full)", LOCKETCTL,
+                   lock};
+  EXPECT_EQ(run(command).status, 7);
 }
 
 struct Mistake {
@@ -176,8 +195,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{{"run", "-w", "", "lock", "true"}, "\"\""},
                     Mistake{{"run", "-n", "-w", "1", "lock", "true"}, "excludes"},
                     Mistake{{"run", "-E", "256", "lock", "true"}, "256"},
+                    Mistake{{"run", "-E", "010", "lock", "true"}, "010"},
                     Mistake{{"run", "-Q", "lock", "true"}, "-Q"},
                     Mistake{{"run", "-c", "true", "lock", "true"}, "-c"},
+                    Mistake{{"run", "lock", "-c", "true", "extra"}, "-c"},
                     Mistake{{"run", std::string(5000, 'a'), "true"}, "too long"},
                     Mistake{{"run", "--reason", std::string(2000, 'a'), "lock", "true"},
                             "reason"}));

@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <sysexits.h>
 
 #include "tests/ctl/locketctl.hpp"
 
@@ -24,6 +25,16 @@ TEST_F(CtlStatus, Counts_what_the_daemon_has) {
   EXPECT_EQ(json.at("grants"), 1);
   EXPECT_GE(json.at("uptime_s"), 0);
   EXPECT_THAT(ctl({"status"}).output, HasSubstr("locks     1 (1 holders, 1 waiters)\n"));
+}
+
+TEST_F(CtlStatus, What_cannot_be_written_is_one_line_and_status_74) {
+  for (const char* words : {"status", "status --json", "list", "list --json", "--help"}) {
+    Command command = this->command({});
+    command.words = {"sh", "-c", std::string("\"$0\" ") + words + " >/dev/full", LOCKETCTL};
+    const Ended ended = run(command);
+    EXPECT_EQ(ended.status, EX_IOERR) << words;
+    EXPECT_EQ(ended.errors, "locketctl: cannot write to standard output\n") << words;
+  }
 }
 
 TEST_F(CtlStatus, Help_and_version_end_well) {

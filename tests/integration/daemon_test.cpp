@@ -87,12 +87,16 @@ TEST_F(Program, A_mistake_on_the_command_line_is_one_line_and_status_64) {
   for (const std::vector<std::string>& options : {std::vector<std::string>{"--no-such-option"},
                                                   {"--socket"},
                                                   {"--log-level", "loud"},
+                                                  {"--socket", ""},
+                                                  {"--socket", std::string(108, 'x')},
+                                                  {"--\x1b[31m"},
                                                   {"word"}}) {
     const Ended ended = locketd(options);
     EXPECT_EQ(ended.status, EX_USAGE) << options[0];
     EXPECT_EQ(ended.output, "");
     EXPECT_EQ(lines_in(ended.errors), 1) << ended.errors;
     EXPECT_TRUE(ended.errors.starts_with("locketd: ")) << ended.errors;
+    EXPECT_EQ(ended.errors.find('\x1b'), std::string::npos) << "what a terminal would obey";
   }
 }
 
@@ -143,6 +147,21 @@ TEST_F(Program, A_socket_that_was_handed_to_another_process_is_not_taken) {
   Child daemon(command);
   EXPECT_TRUE(eventually([&] { return answers(socket_); }));
   expect_clean_end(daemon, SIGTERM);
+}
+
+TEST_F(Program, It_takes_one_socket_that_listens_and_no_other_descriptor) {
+  const auto started_with = [](int descriptor, const std::string& count) {
+    Command command{{"sh", "-c", "LISTEN_PID=$$ exec \"$0\"", LOCKETD}, {{"LISTEN_FDS", count}}};
+    command.descriptors = {{descriptor, 3}};
+    return run(command);
+  };
+  const proto::Descriptor handed = listening_socket(socket_);
+  EXPECT_NE(started_with(handed.get(), "2").errors.find("one socket"), std::string::npos);
+  const proto::Descriptor file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const Ended ended = started_with(file.get(), "1");
+  EXPECT_EQ(ended.status, EX_UNAVAILABLE);
+  EXPECT_EQ(lines_in(ended.errors), 1) << ended.errors;
+  EXPECT_NE(ended.errors.find("not a listening"), std::string::npos) << ended.errors;
 }
 
 TEST_F(Program, It_refuses_to_start_where_a_daemon_answers) {
@@ -207,10 +226,7 @@ TEST_F(Program, It_refuses_what_is_in_the_way_and_no_socket) {
   write_file(socket_, "precious");
   expect_refusal(socket_, "in the way");
   EXPECT_EQ(read_file(socket_), "precious");
-}
-
-TEST_F(Program, It_refuses_a_path_that_is_too_long_for_a_socket) {
-  expect_refusal(folder_ / std::string(108, 'x'), "too long");
+  EXPECT_FALSE(std::filesystem::exists(socket_ + ".lock"));
 }
 
 TEST_F(Program, It_makes_its_folder_so_that_nobody_else_can_replace_the_socket) {
