@@ -1,7 +1,7 @@
 // locket.h, on top of the classes inside. Nothing but checks of arguments and turning errors.
 
 #include <algorithm>
-#include <bit>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <optional>
@@ -86,7 +86,10 @@ locket_code locket_acquire(locket_lock* lock, locket_mode mode, const double* ti
   return guarded(error, [&] {
     if (lock == nullptr) return refuse(error, "the lock is NULL");
     // From C any number may come, which C++ must not read as the enumeration that it is none of.
-    const auto number = std::bit_cast<unsigned>(mode);
+    // memcpy, because std::bit_cast loads it as that.
+    unsigned number = 0;
+    static_assert(sizeof number == sizeof mode);
+    std::memcpy(&number, &mode, sizeof number);
     if (number != LOCKET_EXCLUSIVE && number != LOCKET_SHARED) {
       return refuse(error, "the mode must be LOCKET_EXCLUSIVE or LOCKET_SHARED");
     }

@@ -41,11 +41,6 @@ proto::Token Custody::peek(proto::FileId file) const {
   return found != holds_.end() ? found->second.token : 0;
 }
 
-std::size_t Custody::size() const {
-  const std::lock_guard lock(mutex_);
-  return holds_.size();
-}
-
 Custody::Holds::const_iterator Custody::find(Owner owner) const {
   const auto [first, end] = holds_.equal_range(owner);
   if (first == end) return holds_.end();

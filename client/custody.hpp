@@ -54,8 +54,6 @@ class Custody {
   [[nodiscard]] proto::Token peek(Owner owner) const;
   [[nodiscard]] proto::Token peek(proto::FileId file) const;
 
-  [[nodiscard]] std::size_t size() const;
-
  private:
   using Holds = std::multimap<Owner, Hold>;  // a handle's holds in the order of their grants
 

@@ -1,6 +1,6 @@
 // Points in time on the clock that neither jumps nor is set, and the rules of C3 for timeouts.
 //
-// Pure and thread-safe.
+// Thread-safe; reads the clock only for a default argument.
 
 #pragma once
 

@@ -67,10 +67,6 @@ std::expected<void, Error> Lock::release() {
   return {};
 }
 
-std::optional<Hold> Lock::hand_over() {
-  return process_.custody.take(this);
-}
-
 proto::Token Lock::token() const {
   if (const proto::Token token = process_.custody.peek(this)) return token;
   const auto file = proto::identify(path_);

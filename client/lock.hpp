@@ -44,11 +44,6 @@ class Lock {
   // Errc::not_held when there is nothing to release. Never blocks on the daemon.
   std::expected<void, proto::Error> release();
 
-  // Takes the last hold acquired through this handle out of custody, still locked: from now on it
-  // lasts as long as the daemon believes in it and a copy of its descriptor is open. For a process
-  // that becomes another program (see Detach) and lets it inherit the descriptor.
-  std::optional<Hold> hand_over();
-
   // The fencing token of what release() would release; 0 when there is none.
   [[nodiscard]] proto::Token token() const;
 

@@ -1,7 +1,7 @@
 // One client process's connection: bytes and descriptors in, lines out.
 //
-// Owned by Server and by its own coroutines; lives until the connection or the client's process
-// ends, whichever comes first (C8). One thread only.
+// Owned by Server and by its own coroutines; lives until the client's process ends (C8), or before
+// that until the connection does, unless the client asked to outlive it. One thread only.
 //
 // Invariants:
 //  1. Nothing here blocks, and nothing grows without bound: no reading while the client does not

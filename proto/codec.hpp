@@ -1,6 +1,6 @@
 // Lines to messages and messages to lines: JSON-RPC 2.0, one object a line.
 //
-// The only place that knows JSON. Pure functions, thread-safe. A line returned by encode ends with
+// The only place that knows the protocol's JSON. Pure functions, thread-safe. A line returned by encode ends with
 // its line feed; a line given to decode has none.
 
 #pragma once

@@ -86,14 +86,6 @@ TEST_F(LockTest, A_handle_that_ends_releases_what_it_acquired_and_no_more) {
   EXPECT_EQ(lock->token(), 7U);
 }
 
-TEST_F(LockTest, A_hold_that_was_handed_over_is_no_longer_released) {
-  const auto lock = make(path);
-  acquire(*lock, 7);
-  const auto hold = lock->hand_over();
-  EXPECT_TRUE(hold.value().descriptor);
-  EXPECT_EQ(lock->release().error().code, Errc::not_held);
-}
-
 TEST_F(LockTest, A_relative_path_is_that_of_the_folder_where_it_was_given_C1) {
   EXPECT_EQ(make("lock")->path(), std::filesystem::current_path() / "lock");
   EXPECT_EQ(Lock::make("", process).error().code, Errc::invalid_params);
