@@ -61,10 +61,10 @@ std::expected<void, Error> make_folder(const std::string& socket_path) {
 std::expected<void, Error> see_that_it_is_no_other_file(const std::string& path) {
   struct stat info{};
   if (::lstat(path.c_str(), &info) != 0 || S_ISSOCK(info.st_mode)) return {};
-  return std::unexpected(Error{
-      Errc::not_permitted,
-      fmt::format("{} is in the way: it is not a socket; remove it, or give another --socket",
-                  shown(path))});
+  return std::unexpected(
+      Error{Errc::not_permitted,
+            fmt::format("{} is in the way: it is not a socket; remove it, or give another --socket",
+                        shown(path))});
 }
 
 // Held while the daemon lives. Between "nobody answers" and "unlink and bind", another daemon that

@@ -1,7 +1,7 @@
 // Lines to messages and messages to lines: JSON-RPC 2.0, one object a line.
 //
-// The only place that knows the protocol's JSON. Pure functions, thread-safe. A line returned by encode ends with
-// its line feed; a line given to decode has none.
+// The only place that knows the protocol's JSON. Pure functions, thread-safe. A line returned by
+// encode ends with its line feed; a line given to decode has none.
 
 #pragma once
 

@@ -53,9 +53,9 @@ struct RunOptions {
 // CLI11 itself would take 010 for 8, and 0x1f.
 CLI::Validator decimal() {
   return {[](const std::string& text) {
-            const bool good =
-                !text.empty() && text.find_first_not_of("0123456789") == std::string::npos &&
-                (text.size() == 1 || text.front() != '0');
+            const bool good = !text.empty() &&
+                              text.find_first_not_of("0123456789") == std::string::npos &&
+                              (text.size() == 1 || text.front() != '0');
             return good ? std::string() : fmt::format("a whole number from 0 to 255, not {}", text);
           },
           ""};
@@ -155,8 +155,9 @@ std::string why_not(const std::string& command, int error) {
   if (command.empty()) return "cannot run a command with an empty name";
   const bool there = command.contains('/') && ::access(command.c_str(), F_OK) == 0;
   return fmt::format("cannot run {}: {}", proto::escape(command),
-                     error == ENOENT && there ? "the interpreter that its first line names is missing"
-                                              : std::strerror(error));
+                     error == ENOENT && there
+                         ? "the interpreter that its first line names is missing"
+                         : std::strerror(error));
 }
 
 // Returns only when it fails. The command inherits the descriptor and so a copy of the kernel lock,

@@ -36,7 +36,7 @@ std::string as_text(const StatusReport& report) {
   fmt::format_to(to, "uptime    {}\n", locket::client::duration_text(report.uptime));
   fmt::format_to(to, "sessions  {}\n", report.sessions);
   fmt::format_to(to, "locks     {} ({} holders, {} waiters)\n", report.locks, report.holders,
-             report.waiters);
+                 report.waiters);
   fmt::format_to(to, "grants    {}\n", report.grants);
   return text;
 }
