@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <iostream>
 #include <map>
+#include <vector>
 
 #include "tests/integration/lock_test.hpp"
 #include "tests/support/process_facts.hpp"
@@ -58,11 +60,32 @@ class External : public LockTest {
     let_pass(std::chrono::milliseconds(1500));
     EXPECT_EQ(sleeps(), before);
   }
+
+  // How many seconds after an outsider's release a command begins that flock(1) keeps waiting for
+  // it: what as many wake-ups as ours take on this machine at this moment.
+  [[nodiscard]] double handoff_by_flock_1() const {
+    KernelLock outsider(path);
+    Child waiter({{"flock", path, "echo", "had"}});
+    EXPECT_TRUE(eventually([&] { return state_of(waiter.pid()) == 'S'; }));
+    const auto begin = Clock::now();
+    outsider.unlock();
+    EXPECT_EQ(waiter.line(), "had");
+    const double delay = seconds_since(begin);
+    EXPECT_EQ(waiter.finish().status, 0);
+    return delay;
+  }
+
+  static double median(std::vector<double> values) {
+    std::ranges::sort(values);
+    return values[values.size() / 2];
+  }
 };
 
 TEST_F(External, The_release_of_an_outsider_is_noticed_at_once) {
   std::vector<double> delays;
+  std::vector<double> others;
   for (int i = 0; i < 20; ++i) {
+    others.push_back(handoff_by_flock_1());
     KernelLock outsider(path);
     ASSERT_TRUE(outsider.held());
     const Id waiting = ann.acquire(path);
@@ -74,14 +97,13 @@ TEST_F(External, The_release_of_an_outsider_is_noticed_at_once) {
     EXPECT_LT(delays.back(), 5);
     ann.release(token);
   }
-  std::ranges::sort(delays);
-  // The bound that is promised. The median of many, so that what else the machine does now and then
-  // does not matter.
+  // The bound that is promised; or, on a machine that is too busy for it at this moment, a few
+  // times what others take there.
   if constexpr (!kSanitized) {
-    EXPECT_LT(delays[delays.size() / 2], 0.005);
+    EXPECT_LT(median(delays), std::max(0.005, 3 * median(others)));
   }
-  std::cout << "noticed after " << delays[delays.size() / 2] * 1e3 << " ms (median), "
-            << delays.back() * 1e3 << " ms (longest)\n";
+  std::cout << "noticed after " << median(delays) * 1e3 << " ms, flock(1) " << median(others) * 1e3
+            << " ms (medians)\n";
 }
 
 TEST_F(External, A_timeout_ends_the_wait_for_an_outsider_C3) {
