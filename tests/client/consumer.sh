@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 build_and_run() { # NAME CMAKE-ARGUMENT
-  cmake -S "$consumer" -B "$work/$1" "$2"
+  cmake -G Ninja -S "$consumer" -B "$work/$1" "$2"
   cmake --build "$work/$1" --parallel
   for program in in_c_with_locket in_c_with_locket_static in_cpp_with_locket in_cpp_with_locket_static; do
     "$work/$1/$program"
