@@ -47,6 +47,13 @@ std::expected<proto::Descriptor, proto::Error> find_daemon(
                                    proto::escape(path)),
                        EAGAIN});
     }
+    if (error.os_error == EMFILE || error.os_error == ENFILE) {
+      return std::unexpected(proto::Error{
+          proto::Errc::no_daemon,
+          fmt::format("cannot connect to locketd: {}; close some, or raise the limit (ulimit -n)",
+                      std::strerror(error.os_error)),
+          error.os_error});
+    }
     // On to the next for every reason, not only for a missing socket: XDG_RUNTIME_DIR is often that
     // of another user (su), where one may not even look.
     attempts.push_back({path, error.os_error,

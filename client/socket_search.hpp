@@ -15,7 +15,7 @@ namespace locket::client {
 
 // The first socket that takes a connection. Error::os_error is EAGAIN where a daemon lives but its
 // backlog is full, which is worth another try; else the error (Errc::no_daemon) tells what was
-// tried and how to start a daemon.
+// tried and what to do.
 std::expected<proto::Descriptor, proto::Error> find_daemon(const std::vector<std::string>& sockets);
 
 }  // namespace locket::client

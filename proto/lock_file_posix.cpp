@@ -42,6 +42,11 @@ Error file_error(const std::string& path, int error) {
         return because(fmt::format("cannot open {}: the folder {} does not exist", shown(path),
                                    shown(folder)));
       }
+      if (::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode)) {
+        return because(
+            fmt::format("cannot open {}: it is a symbolic link into a folder that does not exist",
+                        shown(path)));
+      }
       break;
     case ENXIO:
       return because(fmt::format("cannot lock {}: it is a socket or a device, not a file or folder",

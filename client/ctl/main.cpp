@@ -38,8 +38,10 @@ int run(int argc, char** argv) {
     app.parse(arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    locketctl::complain(
-        fmt::format("{} (try: locketctl --help)", locket::proto::printable(error.what())));
+    const auto chosen = app.get_subcommands();
+    locketctl::complain(fmt::format("{} (try: locketctl {}--help)",
+                                    locket::proto::printable(error.what()),
+                                    chosen.empty() ? "" : chosen.front()->get_name() + ' '));
     return EX_USAGE;
   }
   return action(words);

@@ -1,7 +1,9 @@
 #include "client/socket_search.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -42,6 +44,20 @@ TEST(SocketSearch, A_path_too_long_for_a_socket_is_an_error_and_not_cut_short) {
   const auto error = find_daemon({"/" + std::string(200, 'x')}).error();
   EXPECT_EQ(error.code, Errc::no_daemon);
   EXPECT_NE(error.message.find("too long"), std::string::npos) << error.message;
+}
+
+TEST(SocketSearch, Does_not_blame_the_daemon_where_the_process_has_no_descriptor_left) {
+  test::FakeDaemon daemon;
+  const proto::Descriptor next(::dup(0));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{static_cast<rlim_t>(next.get()), before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto found = find_daemon({daemon.socket()});
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(found.error().os_error, EMFILE);
+  EXPECT_TRUE(found.error().message.starts_with("cannot connect to locketd: Too many open files"))
+      << found.error().message;
 }
 
 TEST(SocketSearch, A_full_backlog_is_a_daemon_that_lives) {

@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <chrono>
+#include <filesystem>
 
 #include "tests/ctl/locketctl.hpp"
 #include "tests/support/kernel_lock.hpp"
@@ -122,6 +123,9 @@ TEST_F(CtlRun, The_command_inherits_no_connection_to_the_daemon) {
 TEST_F(CtlRun, A_command_that_cannot_be_run_gives_126_or_127_and_frees_the_lock) {
   EXPECT_EQ(ctl({"run", lock, "no-such-command"}).status, 127);
   EXPECT_EQ(ctl({"run", lock, ""}).status, 127);
+  const auto misplaced = ctl({"run", lock, "-w", "5", "true"});
+  EXPECT_EQ(misplaced.status, 127);
+  EXPECT_THAT(misplaced.errors, HasSubstr("before the lock file"));
   EXPECT_EQ(ctl({"run", lock, folder.path()}).status, 126);
   EXPECT_EQ(ctl({"run", "-n", lock, "true"}).status, 0);
 }
@@ -140,6 +144,10 @@ TEST_F(CtlRun, A_file_is_created_but_not_a_folder_C12) {
   const auto failed = ctl({"run", folder / "none" + "/new", "true"});
   EXPECT_EQ(failed.status, 66);
   EXPECT_THAT(failed.errors, HasSubstr("the folder " + (folder / "none") + " does not exist"));
+  std::filesystem::create_symlink(folder / "none" + "/new", folder / "dangling");
+  const auto dangling = ctl({"run", folder / "dangling", "true"});
+  EXPECT_EQ(dangling.status, 66);
+  EXPECT_THAT(dangling.errors, HasSubstr("a symbolic link into a folder that does not exist"));
 }
 
 TEST_F(CtlRun, The_lock_file_is_never_a_standard_stream) {
@@ -198,6 +206,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{{"run", "-E", "256", "lock", "true"}, "256"},
                     Mistake{{"run", "-E", "010", "lock", "true"}, "010"},
                     Mistake{{"run", "-Q", "lock", "true"}, "-Q"},
+                    Mistake{{"run", "-Q", "lock", "true"}, "locketctl run --help"},
+                    Mistake{{"list", "-Q"}, "locketctl list --help"},
                     Mistake{{"run", "-c", "true", "lock", "true"}, "-c"},
                     Mistake{{"run", "lock", "-c", "true", "extra"}, "-c"},
                     Mistake{{"run", std::string(5000, 'a'), "true"}, "too long"},
