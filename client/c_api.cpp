@@ -85,8 +85,8 @@ locket_code locket_acquire(locket_lock* lock, locket_mode mode, const double* ti
                            locket_error** error) {
   return guarded(error, [&] {
     if (lock == nullptr) return refuse(error, "the lock is NULL");
-    // From C any number may come, which C++ must not read as the enumeration that it is none of.
-    // memcpy, because std::bit_cast loads it as that.
+    // From C any number may come. C++ must not load it as the enumeration that it is none of, which
+    // std::bit_cast does and memcpy does not.
     unsigned number = 0;
     static_assert(sizeof number == sizeof mode);
     std::memcpy(&number, &mode, sizeof number);

@@ -1,7 +1,6 @@
 #include "daemon/dispatch.hpp"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "daemon/log.hpp"
+#include "daemon/requested_file.hpp"
 #include "proto/limits.hpp"
 #include "proto/lock_file.hpp"
 #include "proto/text.hpp"
@@ -48,37 +48,6 @@ double unix_time(std::chrono::system_clock::time_point time) {
   using std::chrono::milliseconds;
   const auto millis = std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
   return static_cast<double>(millis) / 1e3;
-}
-
-// A path without a descriptor is opened with the daemon's rights, so it must be the daemon's own
-// user who asks (C14), and no relative path: the working folder is the client's.
-std::expected<Descriptor, Error> open_for(const Peer& peer, const proto::Acquire& acquire) {
-  if (peer.uid != ::geteuid() || !shares_our_files(peer)) {
-    return fail(
-        Errc::not_permitted,
-        "no descriptor came with the request: open the file and pass it (SCM_RIGHTS); a "
-        "path alone is served only to the user that locketd runs as, outside of containers");
-  }
-  const auto path = proto::unescape(acquire.path);
-  if (!path) return fail(Errc::invalid_params, fmt::format("\"path\": {}", path.error()));
-  if (auto checked = proto::check_path(*path); !checked) return std::unexpected(checked.error());
-  if (!path->starts_with('/')) {
-    return fail(
-        Errc::invalid_params,
-        fmt::format("\"path\" must be absolute where no descriptor comes with the request: {}",
-                    acquire.path));
-  }
-  auto file = proto::open_lock_file(*path);
-  if (!file) return fail(Errc::bad_file, file.error().message);
-  return file;
-}
-
-std::expected<Descriptor, Error> take_file(const Peer& peer, const proto::Acquire& acquire,
-                                           std::deque<Descriptor>& descriptors) {
-  if (descriptors.empty()) return open_for(peer, acquire);
-  Descriptor file = std::move(descriptors.front());
-  descriptors.pop_front();
-  return file;
 }
 
 }  // namespace
@@ -192,7 +161,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Acquire& acquire, Descriptors& descriptors) {
-  auto file = take_file(*client.peer, acquire, descriptors);
+  auto file = take_requested_file(*client.peer, acquire, descriptors);
   if (!file) return std::unexpected(file.error());
   if (!request.id) return fail(Errc::invalid_request, "\"acquire\" needs an \"id\"");
   if (arbiter_.entries_of(client.session) >= proto::kMaxRequestsPerSession) {

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <string_view>
+#include <string>
 
 #include "daemon/listener.hpp"
 #include "proto/socket_path.hpp"

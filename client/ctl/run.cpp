@@ -153,7 +153,7 @@ int refuse(const Failure& failure, const client::Lock& lock, const RunOptions& o
 
 std::string why_not(const std::string& command, int error) {
   if (command.empty()) return "cannot run a command with an empty name";
-  if (command.starts_with('-')) {
+  if (error == ENOENT && command.starts_with('-')) {
     return fmt::format("cannot run {}: options of locketctl run stand before the lock file",
                        proto::escape(command));
   }

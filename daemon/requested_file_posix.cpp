@@ -1,0 +1,57 @@
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "daemon/requested_file.hpp"
+#include "proto/lock_file.hpp"
+#include "proto/text.hpp"
+
+namespace locketd {
+
+namespace proto = locket::proto;
+using proto::Descriptor;
+using proto::Errc;
+using proto::Error;
+
+namespace {
+
+std::unexpected<Error> fail(Errc code, std::string message) {
+  return std::unexpected(Error{code, std::move(message)});
+}
+
+// A path without a descriptor is opened with the daemon's rights, so it must be the daemon's own
+// user who asks (C14), and no relative path: the working folder is the client's.
+std::expected<Descriptor, Error> open_for(const Peer& peer, const proto::Acquire& acquire) {
+  if (peer.uid != ::geteuid() || !shares_our_files(peer)) {
+    return fail(
+        Errc::not_permitted,
+        "no descriptor came with the request: open the file and pass it (SCM_RIGHTS); a "
+        "path alone is served only to the user that locketd runs as, outside of containers");
+  }
+  const auto path = proto::unescape(acquire.path);
+  if (!path) return fail(Errc::invalid_params, fmt::format("\"path\": {}", path.error()));
+  if (auto checked = proto::check_path(*path); !checked) return std::unexpected(checked.error());
+  if (!path->starts_with('/')) {
+    return fail(
+        Errc::invalid_params,
+        fmt::format("\"path\" must be absolute where no descriptor comes with the request: {}",
+                    acquire.path));
+  }
+  auto file = proto::open_lock_file(*path);
+  if (!file) return fail(Errc::bad_file, file.error().message);
+  return file;
+}
+
+}  // namespace
+
+std::expected<Descriptor, Error> take_requested_file(const Peer& peer,
+                                                     const proto::Acquire& acquire,
+                                                     std::deque<Descriptor>& descriptors) {
+  if (descriptors.empty()) return open_for(peer, acquire);
+  Descriptor file = std::move(descriptors.front());
+  descriptors.pop_front();
+  return file;
+}
+
+}  // namespace locketd
