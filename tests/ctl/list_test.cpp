@@ -115,6 +115,13 @@ TEST_F(CtlList, Is_plain_text_where_it_goes_into_a_pipe) {
   EXPECT_THAT(ctl({"list"}).output, Not(HasSubstr("\x1b")));
 }
 
+TEST_F(CtlList, Is_coloured_on_a_terminal_unless_told_otherwise) {
+  RawClient client(daemon.socket());
+  client.lock(lock);
+  EXPECT_THAT(ctl_on_terminal("list").output, HasSubstr("\x1b[32mheld\x1b[0m"));
+  EXPECT_THAT(ctl_on_terminal("list", {{"NO_COLOR", "1"}}).output, Not(HasSubstr("\x1b")));
+}
+
 TEST_F(CtlList, Does_not_show_what_was_released_before_it_was_asked_C7) {
   RawClient client(daemon.socket());
   RawClient other(daemon.socket());

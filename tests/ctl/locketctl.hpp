@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,15 @@ class Locketctl : public testing::Test {
   }
   [[nodiscard]] Ended ctl(std::vector<std::string> words) const {
     return run(command(std::move(words)));
+  }
+
+  // With a terminal for all three streams: script(1). The words go through a shell.
+  [[nodiscard]] Ended ctl_on_terminal(const std::string& words,
+                                      std::map<std::string, std::string> environment = {}) const {
+    Command terminal = command({});
+    terminal.words = {"script", "-qec", std::string(LOCKETCTL) + ' ' + words, "/dev/null"};
+    terminal.environment.merge(environment);
+    return run(terminal);
   }
 
   // The one lock that the daemon knows, as `list --json` shows it.

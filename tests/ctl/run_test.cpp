@@ -138,6 +138,15 @@ TEST_F(CtlRun, Verbose_tells_about_the_lock) {
               StartsWith("locketctl: waiting: " + lock + " is locked by pid "));
 }
 
+TEST_F(CtlRun, On_a_terminal_a_long_wait_is_explained) {
+  Holding holding(command({"run", lock}));
+  holding.wait_until_held();
+  const auto waited = ctl_on_terminal("run -w 2.5 " + lock + " true");
+  EXPECT_EQ(waited.status, 1);
+  EXPECT_THAT(waited.output, HasSubstr("locketctl: waiting: " + lock + " is locked by pid "));
+  EXPECT_THAT(ctl({"run", "-w", "2.5", lock, "true"}).errors, testing::Not(HasSubstr("waiting:")));
+}
+
 TEST_F(CtlRun, A_file_is_created_but_not_a_folder_C12) {
   EXPECT_EQ(ctl({"run", folder / "new", "true"}).status, 0);
   EXPECT_EQ(read_file(folder / "new"), "");
