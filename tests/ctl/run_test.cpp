@@ -101,7 +101,9 @@ TEST_F(CtlRun, A_lock_is_free_when_the_command_has_ended_C7) {
 }
 
 TEST_F(CtlRun, A_killed_commands_lock_is_free_although_its_child_lives_on_C8) {
-  Holding holding(command({"run", lock}), {"sh", "-c", "cat <&0 >&2 & echo ready; read line"});
+  // A shell gives /dev/null to what it runs beside itself, so cat needs another name for the input.
+  Holding holding(command({"run", lock}),
+                  {"sh", "-c", "exec 9<&0; cat <&9 >&2 & echo ready; read line"});
   holding.wait_until_held();
   holding.process().signal(SIGKILL);
   EXPECT_EQ(ctl({"run", "-w", "20", lock, "true"}).status, 0);
