@@ -47,6 +47,8 @@ locket_code code_of(proto::Errc code) {
       return LOCKET_LIMIT_REACHED;
     case Errc::not_permitted:
       return LOCKET_NOT_PERMITTED;
+    case Errc::lost:
+      return LOCKET_LOST;
     case Errc::parse_error:
     case Errc::invalid_request:
     case Errc::unknown_method:

@@ -44,11 +44,11 @@ using locket::proto::Cursor;
 using locket::proto::FileId;
 using locket::proto::Mode;
 using locket::proto::RequestId;
+using locket::proto::Ticket;
 using locket::proto::Token;
 
 using SessionId = std::uint64_t;
 using LockId = std::uint64_t;
-using Ticket = std::uint64_t;  // one claim's place in the order of arrival, from 1
 
 using Monotonic = std::chrono::steady_clock::time_point;
 

@@ -72,9 +72,9 @@ std::expected<void, Error> Dispatch::received(SessionId session, std::string_vie
   const auto request = proto::decode_request(line);
   if (!request) {
     const auto& bad = request.error();
-    if (bad.acquire && !descriptors.empty()) descriptors.pop_front();
+    if (bad.claim && !descriptors.empty()) descriptors.pop_front();
     if (!bad.notification) reply(session, bad.id, proto::Failure{bad.error, {}});
-    if (bad.acquire || descriptors.empty()) return {};
+    if (bad.claim || descriptors.empty()) return {};
     return fail(Errc::invalid_request,
                 "a descriptor came with a line of which it is not known what it was meant to be");
   }
@@ -186,6 +186,10 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   log::debug("session {}: asks for {} ({})", client.session, acquire.path,
              proto::name_of(acquire.mode));
   return {};
+}
+
+Dispatch::Outcome Dispatch::handle(Client&, const Request&, const proto::Reclaim&, Descriptors&) {
+  return fail(Errc::unknown_method, "unknown method \"reclaim\"");
 }
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,

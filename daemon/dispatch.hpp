@@ -90,6 +90,7 @@ class Dispatch {
   Outcome serve(Client& client, const Request& request, Descriptors& descriptors);
   Outcome handle(Client&, const Request&, const locket::proto::Hello&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::Acquire&, Descriptors&);
+  Outcome handle(Client&, const Request&, const locket::proto::Reclaim&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::Release&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::Cancel&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::Detach&, Descriptors&);

@@ -19,7 +19,7 @@ namespace locket::proto {
 struct BadRequest {
   std::optional<RequestId> id;
   Error error;
-  bool acquire = false;       // it was one, so a descriptor came along
+  bool claim = false;         // acquire or reclaim, so a descriptor came along
   bool notification = false;  // it was one, so that nobody waits for an answer
 };
 

@@ -53,6 +53,10 @@ Json body_of(const Grant& grant) {
   return {{"token", grant.token}};
 }
 
+Json body_of(const Waiting&) {
+  return {};  // not an answer: encode() has its own form for it
+}
+
 Json body_of(const Page& page) {
   Json json{{"rows", to_json(page.rows)}};
   if (page.next)
@@ -61,14 +65,23 @@ Json body_of(const Page& page) {
 }
 
 Json body_of(const StatusReport& report) {
-  return {{"version", report.version}, {"socket", report.socket},     {"pid", report.pid},
-          {"uptime", report.uptime},   {"sessions", report.sessions}, {"locks", report.locks},
-          {"holders", report.holders}, {"waiters", report.waiters},   {"grants", report.grants}};
+  return {{"version", report.version},
+          {"socket", report.socket},
+          {"pid", report.pid},
+          {"uptime", report.uptime},
+          {"sessions", report.sessions},
+          {"locks", report.locks},
+          {"holders", report.holders},
+          {"waiters", report.waiters},
+          {"grants", report.grants},
+          {"descriptors", report.descriptors},
+          {"descriptor_limit", report.descriptor_limit}};
 }
 
 Json body_of(const Failure& failure) {
   Json json{{"code", wire_code(failure.error.code)}, {"message", failure.error.message}};
   Json data{{"name", name_of(failure.error.code)}};
+  if (failure.protocol) data["protocol"] = *failure.protocol;
   if (const auto& refusal = failure.refusal) {
     data["path"] = refusal->path;
     data["device"] = refusal->file.device;
@@ -131,6 +144,8 @@ StatusReport status_from(const Json& json) {
   report.holders = json.value("holders", report.holders);
   report.waiters = json.value("waiters", report.waiters);
   report.grants = json.value("grants", report.grants);
+  report.descriptors = json.value("descriptors", report.descriptors);
+  report.descriptor_limit = json.value("descriptor_limit", report.descriptor_limit);
   return report;
 }
 
@@ -151,7 +166,9 @@ Failure failure_from(const Json& json) {
   failure.error.code = from_wire_code(json.at("code").get<int>()).value_or(Errc::internal_error);
   failure.error.message = json.value("message", "");
   const auto data = json.find("data");
-  if (data == json.end() || !data->contains("holders")) return failure;
+  if (data == json.end()) return failure;
+  if (data->contains("protocol")) failure.protocol = data->at("protocol").get<int>();
+  if (!data->contains("holders")) return failure;
   Refusal& refusal = failure.refusal.emplace();
   refusal.path = data->value("path", "");
   refusal.file = {data->value("device", std::uint64_t{0}), data->value("inode", std::uint64_t{0})};
@@ -160,6 +177,13 @@ Failure failure_from(const Json& json) {
   refusal.waiters = data->value("waiters", std::uint64_t{0});
   refusal.external = data->value("external", false);
   return failure;
+}
+
+// One of a kind that is not known yet is about no request, and so of no interest.
+Reply notice_from(const Json& json) {
+  if (json["method"] != "waiting") return {std::nullopt, Done{}};
+  const Json& params = json.at("params");
+  return {params.at("id").get<RequestId>(), Waiting{params.at("ticket").get<Ticket>()}};
 }
 
 std::string with_id(const std::optional<RequestId>& id) {
@@ -172,6 +196,11 @@ std::string encode(const Reply& reply) {
   if (const auto* grant = std::get_if<Grant>(&reply.answer); grant != nullptr && reply.id) {
     return fmt::format("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"token\":{}}}}}\n", *reply.id,
                        grant->token);
+  }
+  if (const auto* waiting = std::get_if<Waiting>(&reply.answer)) {
+    return fmt::format(
+        "{{\"jsonrpc\":\"2.0\",\"method\":\"waiting\",\"params\":{{\"id\":{},\"ticket\":{}}}}}\n",
+        with_id(reply.id), waiting->ticket);
   }
   const bool failed = std::holds_alternative<Failure>(reply.answer);
   const Json body = std::visit([](const auto& answer) { return body_of(answer); }, reply.answer);
@@ -189,6 +218,7 @@ std::expected<Reply, Error> decode_reply(std::string_view line) {
   if (!json.is_object()) return malformed();
   // nlohmann reports a member of the wrong type by exception only.
   try {
+    if (json.contains("method")) return notice_from(json);
     Reply reply;
     if (const auto id = json.find("id"); id != json.end() && id->is_number_unsigned())
       reply.id = id->get<RequestId>();

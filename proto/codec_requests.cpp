@@ -139,22 +139,17 @@ class Params {
     return Mode::exclusive;
   }
 
-  std::optional<Seconds> timeout() {
-    const auto value = take("timeout");
-    if (!value || std::holds_alternative<std::nullptr_t>(*value)) return std::nullopt;
-    double seconds = -1;
-    if (const auto* whole = std::get_if<std::uint64_t>(&*value))
-      seconds = static_cast<double>(*whole);
-    if (const auto* fraction = std::get_if<double>(&*value)) seconds = *fraction;
-    // Minus zero is zero, also as "-0": what a computed timeout may well come to.
-    if (const auto* negative = std::get_if<std::int64_t>(&*value))
-      seconds = static_cast<double>(*negative);
-    if (seconds >= 0 && seconds <= kMaxTimeoutSeconds) return Seconds(seconds);
-    wrong(fmt::format(
-        "\"timeout\" must be a number of seconds from 0 to {:.0f}, or null to wait for ever",
-        kMaxTimeoutSeconds));
-    return std::nullopt;
+  bool flag(std::string_view name) {
+    const auto value = take(name);
+    if (!value) return false;
+    if (const auto* flag = std::get_if<bool>(&*value)) return *flag;
+    wrong(fmt::format("\"{}\" must be true or false", name));
+    return false;
   }
+
+  std::optional<Seconds> timeout() { return seconds("timeout", ", or null to wait for ever"); }
+
+  Seconds age() { return seconds("age", "").value_or(Seconds(0)); }
 
   // Unknown names are refused: a misspelt timeout must not mean "for ever".
   [[nodiscard]] std::optional<Error> problem() const {
@@ -165,6 +160,22 @@ class Params {
   }
 
  private:
+  std::optional<Seconds> seconds(std::string_view name, std::string_view or_else) {
+    const auto value = take(name);
+    if (!value || std::holds_alternative<std::nullptr_t>(*value)) return std::nullopt;
+    double seconds = -1;
+    if (const auto* whole = std::get_if<std::uint64_t>(&*value))
+      seconds = static_cast<double>(*whole);
+    if (const auto* fraction = std::get_if<double>(&*value)) seconds = *fraction;
+    // Minus zero is zero, also as "-0": what a computed timeout may well come to.
+    if (const auto* negative = std::get_if<std::int64_t>(&*value))
+      seconds = static_cast<double>(*negative);
+    if (seconds >= 0 && seconds <= kMaxTimeoutSeconds) return Seconds(seconds);
+    wrong(fmt::format("\"{}\" must be a number of seconds from 0 to {:.0f}{}", name,
+                      kMaxTimeoutSeconds, or_else));
+    return std::nullopt;
+  }
+
   std::optional<Value> take(std::string_view name) {
     const auto found = std::ranges::find(fields_, name, &Field::name);
     if (found == fields_.end()) return std::nullopt;
@@ -187,17 +198,31 @@ Call read_hello(Params& params) {
   hello.protocol = static_cast<int>(params.required_number("protocol", kAnyVersion));
   hello.client = params.text("client", kMaxCommandBytes);
   hello.command = params.text("command", kMaxCommandBytes);
+  hello.notices = params.flag("notices");
   return hello;
 }
 
+constexpr std::size_t kMaxEscaped = 4 * kMaxPathBytes;
+
 Call read_acquire(Params& params) {
-  constexpr std::size_t kMaxEscaped = 4 * kMaxPathBytes;
   Acquire acquire;
   acquire.path = params.text("path", kMaxEscaped);
   acquire.mode = params.mode();
   acquire.timeout = params.timeout();
   acquire.reason = params.text("reason", kMaxReasonBytes);
   return acquire;
+}
+
+Call read_reclaim(Params& params) {
+  Reclaim reclaim;
+  reclaim.path = params.text("path", kMaxEscaped);
+  reclaim.mode = params.mode();
+  reclaim.timeout = params.timeout();
+  reclaim.reason = params.text("reason", kMaxReasonBytes);
+  reclaim.token = params.whole_number("token", kMaxExactInteger);
+  reclaim.ticket = params.whole_number("ticket", kMaxExactInteger).value_or(0);
+  reclaim.age = params.age();
+  return reclaim;
 }
 
 Call read_release(Params& params) {
@@ -238,6 +263,7 @@ struct Method {
 constexpr std::array<Method, std::variant_size_v<Call>> kMethods{{
     {"hello", read_hello},
     {"acquire", read_acquire},
+    {"reclaim", read_reclaim},
     {"release", read_release},
     {"cancel", read_cancel},
     {"detach", read_detach},
@@ -314,6 +340,7 @@ void write(ParamsWriter& out, const Hello& hello) {
   out.number("protocol", hello.protocol);
   out.text("client", hello.client);
   out.text("command", hello.command);
+  if (hello.notices) out.number("notices", true);
 }
 
 void write(ParamsWriter& out, const Acquire& acquire) {
@@ -321,6 +348,16 @@ void write(ParamsWriter& out, const Acquire& acquire) {
   out.text("mode", name_of(acquire.mode));
   if (acquire.timeout) out.number("timeout", acquire.timeout->count());
   out.text("reason", acquire.reason);
+}
+
+void write(ParamsWriter& out, const Reclaim& reclaim) {
+  out.text("path", reclaim.path);
+  out.text("mode", name_of(reclaim.mode));
+  if (reclaim.timeout) out.number("timeout", reclaim.timeout->count());
+  out.text("reason", reclaim.reason);
+  if (reclaim.token) out.number("token", *reclaim.token);
+  if (reclaim.ticket != 0) out.number("ticket", reclaim.ticket);
+  out.number("age", reclaim.age.count());
 }
 
 void write(ParamsWriter& out, const Release& release) {
@@ -371,12 +408,12 @@ std::expected<Request, BadRequest> decode_request(std::string_view line) {
   Envelope envelope;
   const bool complete = nlohmann::json::sax_parse(line, &envelope);
   const auto* method = text_member(envelope, "method");
-  const bool acquire = method != nullptr && *method == "acquire";
+  const bool claim = method != nullptr && (*method == "acquire" || *method == "reclaim");
   const auto id = read_id(envelope);
   const auto bad = [&](Error error) {
     const bool notification = complete && method != nullptr && id && !*id;
     return std::unexpected(
-        BadRequest{id.value_or(std::nullopt), std::move(error), acquire, notification});
+        BadRequest{id.value_or(std::nullopt), std::move(error), claim, notification});
   };
   if (!complete) return bad(std::move(envelope.error));
   if (!id) return bad(id.error());

@@ -26,6 +26,7 @@ enum class Errc {
   bad_file,
   limit_reached,
   not_permitted,
+  lost,
   // Never on the wire: what only a client can find out.
   no_daemon,
   connection_lost,

@@ -16,6 +16,7 @@ namespace locket::proto {
 
 using RequestId = std::uint64_t;  // chosen by the client, unique among its requests under way
 using Token = std::uint64_t;      // fencing token: strictly increases from grant to grant
+using Ticket = std::uint64_t;     // a claim's place in the order of arrival
 using Seconds = std::chrono::duration<double>;
 
 enum class Mode : std::uint8_t { exclusive, shared };
@@ -24,8 +25,9 @@ enum class Mode : std::uint8_t { exclusive, shared };
 
 struct Hello {
   int protocol = 0;
-  std::string client;   // program or library, with its version
-  std::string command;  // what to show where the daemon cannot see the process's name
+  std::string client;    // program or library, with its version
+  std::string command;   // what to show where the daemon cannot see the process's name
+  bool notices = false;  // wants to be told when an acquire has to wait: Waiting
 };
 
 struct Acquire {
@@ -33,6 +35,18 @@ struct Acquire {
   Mode mode = Mode::exclusive;
   std::optional<Seconds> timeout;  // none: for ever
   std::string reason;
+};
+
+// "Your predecessor knew this claim of mine": what this process held, or waited for, when the
+// daemon that it had told so went away (C9).
+struct Reclaim {
+  std::string path;
+  Mode mode = Mode::exclusive;
+  std::optional<Seconds> timeout;  // waiting only: what is left of it; none: for ever
+  std::string reason;
+  std::optional<Token> token;  // held: by this token; none: waiting
+  Ticket ticket = 0;           // as Waiting told it; 0 where it was never told
+  Seconds age{0};              // since the grant, or since the arrival
 };
 
 struct Release {
@@ -59,7 +73,7 @@ struct FileId {
 // Where a page of `list` ended: the row after this one comes next.
 struct Cursor {
   std::uint64_t lock = 0;
-  std::uint64_t ticket = 0;
+  Ticket ticket = 0;
 };
 
 struct List {
@@ -69,7 +83,7 @@ struct List {
 
 struct Status {};
 
-using Call = std::variant<Hello, Acquire, Release, Cancel, Detach, List, Status>;
+using Call = std::variant<Hello, Acquire, Reclaim, Release, Cancel, Detach, List, Status>;
 
 struct Request {
   std::optional<RequestId> id;  // none: a notification, which gets no answer
@@ -88,13 +102,19 @@ struct Grant {
   Token token = 0;
 };
 
+// The one message that answers nothing: the request with the reply's id has to wait. The ticket is
+// for a Reclaim.
+struct Waiting {
+  Ticket ticket = 0;
+};
+
 // One holder or waiter of one lock.
 struct Row {
   enum class State : std::uint8_t { held, waiting };
 
-  std::uint64_t lock = 0;    // the same for all rows of one lock
-  std::uint64_t ticket = 0;  // the order of arrival
-  std::string path;          // as this one named it
+  std::uint64_t lock = 0;  // the same for all rows of one lock
+  Ticket ticket = 0;
+  std::string path;  // as this one named it
   FileId file;
   State state = State::held;
   Mode mode = Mode::exclusive;
@@ -123,7 +143,9 @@ struct StatusReport {
   std::uint64_t locks = 0;  // files held or waited for
   std::uint64_t holders = 0;
   std::uint64_t waiters = 0;
-  std::uint64_t grants = 0;  // since the start
+  std::uint64_t grants = 0;            // since the start
+  std::uint64_t descriptors = 0;       // open in the daemon
+  std::uint64_t descriptor_limit = 0;  // RLIMIT_NOFILE
 };
 
 // Why a lock was not had: who holds it (C13).
@@ -138,12 +160,14 @@ struct Refusal {
 
 struct Failure {
   Error error;
-  std::optional<Refusal> refusal;
+  std::optional<Refusal> refusal = {};
+  std::optional<int> protocol =
+      {};  // unsupported_protocol only: the version that the daemon speaks
 };
 
 struct Done {};  // nothing to tell but success
 
-using Answer = std::variant<Done, Welcome, Grant, Page, StatusReport, Failure>;
+using Answer = std::variant<Done, Welcome, Grant, Waiting, Page, StatusReport, Failure>;
 
 struct Reply {
   std::optional<RequestId> id;  // none: the daemon could not read the request's id

@@ -300,9 +300,9 @@ TEST(CodecRequests, A_refusal_carries_the_id_where_one_could_be_read) {
 }
 
 TEST(CodecRequests, A_refusal_tells_whether_it_was_an_acquire) {
-  EXPECT_TRUE(bad(request("acquire", R"("timeout":-1)")).acquire);
-  EXPECT_FALSE(bad(request("release", R"("token":-1)")).acquire);
-  EXPECT_FALSE(bad("nonsense").acquire);
+  EXPECT_TRUE(bad(request("acquire", R"("timeout":-1)")).claim);
+  EXPECT_FALSE(bad(request("release", R"("token":-1)")).claim);
+  EXPECT_FALSE(bad("nonsense").claim);
 }
 
 // ---- Parameters ----

@@ -58,7 +58,8 @@ typedef enum locket_code {
   LOCKET_CONNECTION_LOST = 6,  /* locketd went away while this call waited for it */
   LOCKET_LIMIT_REACHED = 7,    /* a limit of locketd's or of the system's; the message names it */
   LOCKET_NOT_PERMITTED = 8,
-  LOCKET_INTERNAL = 9 /* out of memory, or a mistake in locketd or this library */
+  LOCKET_INTERNAL = 9, /* out of memory, or a mistake in locketd or this library */
+  LOCKET_LOST = 10     /* the lock was held, and was lost while its daemon was away */
 } locket_code;
 
 typedef enum locket_mode { LOCKET_EXCLUSIVE = 0, LOCKET_SHARED = 1 } locket_mode;
