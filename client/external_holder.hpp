@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "proto/messages.hpp"
 
@@ -26,16 +25,5 @@ struct ExternalHolder {
 // external. `proc` is for tests.
 std::optional<ExternalHolder> find_external_holder(proto::FileId file, std::int64_t daemon_pid = 0,
                                                    const std::string& proc = "/proc");
-
-// A line of /proc/locks or, less its "lock:", of /proc/PID/fdinfo/FD:
-// `1: FLOCK  ADVISORY  WRITE 359 08:01:1234 0 EOF`. None for other kinds than FLOCK and for
-// waiters.
-struct FlockLine {
-  proto::Mode mode = proto::Mode::exclusive;
-  std::int64_t pid = 0;
-  proto::FileId file;
-};
-
-std::optional<FlockLine> parse_flock_line(std::string_view line);
 
 }  // namespace locket::client

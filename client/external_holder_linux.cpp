@@ -12,42 +12,18 @@
 #include <vector>
 
 #include "client/external_holder.hpp"
+#include "proto/flock_line.hpp"
 #include "proto/text.hpp"
 
 namespace locket::client {
 namespace {
 
-template <typename Number>
-std::optional<Number> number_in(std::string_view text, int base = 10) {
-  Number number{};
-  const char* const begin = text.data();
-  const char* const end = begin + text.size();
-  const auto [stop, error] = std::from_chars(begin, end, number, base);
-  if (error != std::errc() || stop != end || text.empty()) return std::nullopt;
+std::optional<std::int64_t> number_in(std::string_view text) {
+  std::int64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end) return std::nullopt;
   return number;
-}
-
-std::vector<std::string_view> split(std::string_view text, std::string_view separators) {
-  std::vector<std::string_view> parts;
-  for (;;) {
-    const auto begin = text.find_first_not_of(separators);
-    if (begin == std::string_view::npos) return parts;
-    text.remove_prefix(begin);
-    const std::string_view part = text.substr(0, text.find_first_of(separators));
-    parts.push_back(part);
-    text.remove_prefix(part.size());
-  }
-}
-
-// MAJOR:MINOR:INODE, the first two in hexadecimal.
-std::optional<proto::FileId> file_in(std::string_view text) {
-  const auto parts = split(text, ":");
-  if (parts.size() != 3) return std::nullopt;
-  const auto major_number = number_in<unsigned>(parts[0], 16);
-  const auto minor_number = number_in<unsigned>(parts[1], 16);
-  const auto inode = number_in<std::uint64_t>(parts[2]);
-  if (!major_number || !minor_number || !inode) return std::nullopt;
-  return proto::FileId{makedev(*major_number, *minor_number), *inode};
 }
 
 // The names in a folder that are numbers.
@@ -56,7 +32,7 @@ std::vector<std::int64_t> numbers_in(const std::string& folder) {
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
   if (!entries) return numbers;
   while (const dirent* entry = ::readdir(entries.get())) {
-    if (const auto number = number_in<std::int64_t>(entry->d_name)) numbers.push_back(*number);
+    if (const auto number = number_in(entry->d_name)) numbers.push_back(*number);
   }
   return numbers;
 }
@@ -80,10 +56,10 @@ class Search {
   }
 
  private:
-  std::optional<FlockLine> from_proc_locks() const {
+  std::optional<proto::FlockLine> from_proc_locks() const {
     std::ifstream locks(proc_ + "/locks");
     for (std::string line; std::getline(locks, line);) {
-      const auto lock = parse_flock_line(line);
+      const auto lock = proto::parse_flock_line(line);
       // 0 or less: a process of another pid namespace.
       if (lock && lock->file == file_ && lock->pid > 0 && lock->pid != daemon_pid_) return lock;
     }
@@ -99,7 +75,7 @@ class Search {
       for (std::string line; std::getline(info, line);) {
         constexpr std::string_view kLock = "lock:";
         if (!line.starts_with(kLock)) continue;
-        const auto lock = parse_flock_line(std::string_view(line).substr(kLock.size()));
+        const auto lock = proto::parse_flock_line(std::string_view(line).substr(kLock.size()));
         if (lock && is_ours(*lock, folder + "/fd/" + std::to_string(fd))) return lock->mode;
       }
     }
@@ -108,7 +84,7 @@ class Search {
 
   // Btrfs and overlayfs show another device to statx(2) than the kernel's lock table does, so what
   // agrees in all but that is looked at once more, by the descriptor itself.
-  bool is_ours(const FlockLine& lock, const std::string& descriptor) const {
+  bool is_ours(const proto::FlockLine& lock, const std::string& descriptor) const {
     if (lock.file == file_) return true;
     if (lock.file.inode != file_.inode) return false;
     struct statx info{};
@@ -136,17 +112,6 @@ class Search {
 };
 
 }  // namespace
-
-std::optional<FlockLine> parse_flock_line(std::string_view line) {
-  // NUMBER: FLOCK ADVISORY MODE PID FILE START END; a waiter has "->" after the number.
-  const auto words = split(line, " \t");
-  if (words.size() != 8 || words[1] != "FLOCK") return std::nullopt;
-  const auto pid = number_in<std::int64_t>(words[4]);
-  const auto file = file_in(words[5]);
-  if (!pid || !file) return std::nullopt;
-  const auto mode = words[3] == "READ" ? proto::Mode::shared : proto::Mode::exclusive;
-  return FlockLine{mode, *pid, *file};
-}
 
 std::optional<ExternalHolder> find_external_holder(proto::FileId file, std::int64_t daemon_pid,
                                                    const std::string& proc) {

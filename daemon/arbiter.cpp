@@ -1,6 +1,7 @@
 #include "daemon/arbiter.hpp"
 
 #include <algorithm>
+#include <boost/intrusive/set.hpp>
 
 namespace locketd {
 namespace intrusive = boost::intrusive;
@@ -9,20 +10,29 @@ struct Arbiter::Record : Entry {
   Lock* owner = nullptr;
   Session* session = nullptr;
   Monotonic deadline = Monotonic::max();
-  Hook in_lock;  // in the lock's holders or queue
-  Hook in_session;
+  bool returning = false;  // a former holder that is none yet: in no list of its lock
+  bool checking = false;   // the kernel is being asked whether it is one
+  bool impatient = false;  // refused, if not granted, by the next attempt's end
+  bool told = false;       // that it has to wait
+  InLock in_lock;          // in the lock's holders or queue
+  InSession in_session;
 
-  [[nodiscard]] bool at_once() const { return claim.timeout && claim.timeout->count() == 0; }
   [[nodiscard]] bool timed() const { return deadline != Monotonic::max(); }
 };
 
 struct Arbiter::Lock {
-  using Records = intrusive::list<Record, intrusive::member_hook<Record, Hook, &Record::in_lock>>;
+  struct TicketOf {
+    using type = Ticket;
+    const Ticket& operator()(const Record& record) const { return record.ticket; }
+  };
+  // In the order of arrival, in which former waiters may come back in any order.
+  using Records = intrusive::set<Record, intrusive::member_hook<Record, InLock, &Record::in_lock>,
+                                 intrusive::key_of_value<TicketOf>>;
   enum class Attempt : std::uint8_t {
     none,
     probing,    // TryLock is out
     awaiting,   // AwaitLock is out: an external process has it
-    abandoned,  // either is out, for a waiter that left
+    abandoned,  // either is out, for a waiter that left or is no longer the first
   };
 
   LockId id = 0;
@@ -30,41 +40,96 @@ struct Arbiter::Lock {
   Records holders;
   Records queue;
   Attempt attempt = Attempt::none;
+  Ticket tried = 0;             // whom the attempt is for
+  std::size_t checks = 0;       // CheckLocks that are out
+  bool recovering = false;      // invariant 7
   bool external = false;        // when the kernel was last asked, somebody else had it
   std::vector<Ticket> at_once;  // refused, if not granted, as soon as the attempt has ended
 
   [[nodiscard]] bool admits(Mode mode) const {
-    return holders.empty() || (mode == Mode::shared && holders.front().claim.mode == Mode::shared);
+    return holders.empty() || (mode == Mode::shared && holders.begin()->claim.mode == Mode::shared);
   }
   // Whether the lock can be had is about to be known.
   [[nodiscard]] bool unsettled() const {
-    return attempt == Attempt::probing || attempt == Attempt::abandoned;
+    return attempt == Attempt::probing || attempt == Attempt::abandoned || checks > 0 || recovering;
   }
 };
 
 struct Arbiter::Session {
-  intrusive::list<Record, intrusive::member_hook<Record, Hook, &Record::in_session>> records;
+  intrusive::list<Record, intrusive::member_hook<Record, InSession, &Record::in_session>> records;
 };
 
 Arbiter::Arbiter() = default;
 
 Arbiter::~Arbiter() {
-  // Intrusive lists must be empty before what they link goes.
+  // Intrusive containers must be empty before what they link goes.
   for (auto& [id, lock] : locks_) lock->holders.clear(), lock->queue.clear();
   for (auto& [id, session] : sessions_) session->records.clear();
 }
 
 std::optional<Ticket> Arbiter::acquire(const Instant& now, Claim claim) {
+  Record* const record = add(now, std::move(claim), 0);
+  if (record == nullptr) return std::nullopt;
+  const Ticket ticket = record->ticket;
+  Lock& lock = *record->owner;
+  enqueue(lock, *record);
+  advance(lock);
+  tell(*record);
+  return ticket;
+}
+
+std::optional<Ticket> Arbiter::reclaim(const Instant& now, Claim claim, const Former& former) {
+  if (former.token && by_token_.contains({claim.session, *former.token})) return std::nullopt;
+  if (claim.timeout) *claim.timeout += former.age;
+  // A holder that never waited has no ticket; its token will do, which came right after it.
+  const Ticket place = former.ticket != 0 ? former.ticket : former.token.value_or(0);
+  Record* const record = add(now, std::move(claim), place);
+  if (record == nullptr) return std::nullopt;
+
+  const auto age = std::chrono::duration_cast<Monotonic::duration>(former.age);
+  record->since = {now.steady - age,
+                   now.wall - std::chrono::duration_cast<decltype(now.wall)::duration>(age)};
+  const Ticket ticket = record->ticket;
+  Lock& lock = *record->owner;
+  if (former.token) {
+    record->returning = record->checking = true;
+    record->token = *former.token;
+    ++lock.checks;
+    events_.emplace_back(CheckLock{ticket, record->claim.mode});
+    return ticket;
+  }
+  enqueue(lock, *record);
+  if (&*lock.queue.begin() == record) retract(lock);
+  advance(lock);
+  tell(*record);
+  return ticket;
+}
+
+void Arbiter::end_recovery() {
+  recovering_ = false;
+  std::vector<Lock*> locks;
+  for (auto& [id, lock] : locks_) {
+    if (std::exchange(lock->recovering, false)) locks.push_back(lock.get());
+  }
+  for (Lock* lock : locks) advance(*lock);
+}
+
+// At that place, or behind all others where it is 0. None where the session uses the request's id
+// already.
+Arbiter::Record* Arbiter::add(const Instant& now, Claim claim, Ticket ticket) {
   const auto [slot, is_new] = by_request_.try_emplace({claim.session, claim.request}, nullptr);
-  if (!is_new) return std::nullopt;
+  if (!is_new) return nullptr;
+  if (ticket == 0) ticket = next_stamp(now);
+  // Former tickets are what clients say that they are.
+  while (records_.contains(ticket) || abandoned_.contains(ticket)) ++ticket;
 
   auto owned = std::make_unique<Record>();
   Record& record = *owned;
   slot->second = &record;
-  record.ticket = ++last_ticket_;
+  record.ticket = ticket;
   record.since = now;
   record.claim = std::move(claim);
-  records_.emplace(record.ticket, std::move(owned));
+  records_.emplace(ticket, std::move(owned));
 
   auto& session = sessions_[record.claim.session];
   if (!session) session = std::make_unique<Session>();
@@ -74,20 +139,32 @@ std::optional<Ticket> Arbiter::acquire(const Instant& now, Claim claim) {
   Lock& lock = lock_for(record.claim.file);
   record.owner = &lock;
   record.lock = lock.id;
-  lock.queue.push_back(record);
-  if (record.at_once()) {
+  return &record;
+}
+
+void Arbiter::enqueue(Lock& lock, Record& record) {
+  lock.queue.insert(lock.queue.end(), record);
+  if (!record.claim.timeout) return;
+  if (record.claim.timeout->count() == 0) {
+    record.impatient = true;
     lock.at_once.push_back(record.ticket);
-  } else if (record.claim.timeout) {
-    record.deadline = now.steady + *record.claim.timeout;
+  } else {
+    record.deadline = record.since.steady + *record.claim.timeout;
     deadlines_.emplace(record.deadline, record.ticket);
   }
-  advance(lock);
-  return record.ticket;
+}
+
+// Unless the answer is about to come.
+void Arbiter::tell(Record& record) {
+  const bool probed =
+      record.owner->attempt == Lock::Attempt::probing && record.owner->tried == record.ticket;
+  if (record.held || record.impatient || probed || std::exchange(record.told, true)) return;
+  events_.emplace_back(Queued{record.claim.session, record.claim.request, record.ticket});
 }
 
 bool Arbiter::release(SessionId session, Token token) {
-  const auto found = by_token_.find(token);
-  if (found == by_token_.end() || found->second->claim.session != session) return false;
+  const auto found = by_token_.find({session, token});
+  if (found == by_token_.end()) return false;
   Record& record = *found->second;
   Lock& lock = *record.owner;
   leave(record);
@@ -137,35 +214,79 @@ void Arbiter::stop_waiting(SessionId session) {
 
 void Arbiter::os_result(const Instant& now, Ticket ticket, OsResult result, int os_error) {
   if (const auto left = abandoned_.find(ticket); left != abandoned_.end()) {
-    Lock& lock = *left->second;
+    const auto [lock, check] = left->second;
     abandoned_.erase(left);
-    lock.attempt = Lock::Attempt::none;
-    if (result == OsResult::locked) lock.external = false;
+    if (check) {
+      --lock->checks;
+    } else {
+      lock->attempt = Lock::Attempt::none;
+      if (result == OsResult::locked) lock->external = false;
+    }
     events_.emplace_back(Discard{ticket});
-    advance(lock);
+    advance(*lock);
     return;
   }
-  if (const auto found = records_.find(ticket); found != records_.end()) {
-    Record& record = *found->second;
-    attempt_ended(now, *record.owner, record, result, os_error);
+  const auto found = records_.find(ticket);
+  if (found == records_.end()) return;
+  Record& record = *found->second;
+  Lock& lock = *record.owner;
+  if (record.returning) {
+    check_ended(lock, record, result, os_error);
+  } else {
+    attempt_ended(now, lock, record, result, os_error);
   }
+  advance(lock);
 }
 
 void Arbiter::attempt_ended(const Instant& now, Lock& lock, Record& record, OsResult result,
                             int os_error) {
-  lock.attempt = Lock::Attempt::none;
-  lock.external = result == OsResult::busy;
-  if (result == OsResult::locked) {
-    grant(now, record);
-  } else if (result == OsResult::failed) {
+  const bool retracted =
+      std::exchange(lock.attempt, Lock::Attempt::none) == Lock::Attempt::abandoned;
+  const bool its_turn = &*lock.queue.begin() == &record;
+  const bool admitted = its_turn && lock.admits(record.claim.mode);
+  if (result != OsResult::busy) lock.external = false;
+  if (result == OsResult::failed) {
     refuse(record, {.why = Refused::Why::os_failed, .os_error = os_error});
-  } else if (record.at_once()) {
-    refuse(record, {.why = Refused::Why::timed_out});
-  } else {
-    lock.attempt = Lock::Attempt::awaiting;
-    events_.emplace_back(AwaitLock{record.ticket, record.claim.mode});
+  } else if (result == OsResult::locked && its_turn) {
+    // The kernel's word counts: a holder in the way has let go, and it is yet to be heard.
+    grant(now, record);
+  } else if (result == OsResult::locked) {
+    events_.emplace_back(Unlock{record.ticket});
+  } else if (!retracted) {
+    lock.external = admitted;
+    if (record.impatient) {
+      refuse(record, {.why = Refused::Why::timed_out});
+    } else if (admitted) {
+      lock.attempt = Lock::Attempt::awaiting;
+      events_.emplace_back(AwaitLock{record.ticket, record.claim.mode});
+      tell(record);
+    }
   }
-  advance(lock);
+}
+
+// Of a former holder, which is one still if the kernel says so.
+void Arbiter::check_ended(Lock& lock, Record& record, OsResult result, int os_error) {
+  --lock.checks;
+  record.checking = false;
+  if (result != OsResult::locked) {
+    const bool failed = result == OsResult::failed;
+    refuse(record, {.why = failed ? Refused::Why::os_failed : Refused::Why::lost,
+                    .os_error = failed ? os_error : 0});
+    return;
+  }
+  record.returning = false;
+  lock.holders.insert(record);
+  lock.external = false;
+  hold(record, record.token);
+  // Whoever was tried waits for this holder and not for an external one.
+  retract(lock);
+}
+
+// Gives up the attempt under way for a waiter that stays.
+void Arbiter::retract(Lock& lock) {
+  if (lock.attempt != Lock::Attempt::probing && lock.attempt != Lock::Attempt::awaiting) return;
+  lock.attempt = Lock::Attempt::abandoned;
+  events_.emplace_back(Abandon{lock.tried});
 }
 
 std::optional<Monotonic> Arbiter::next_deadline() const {
@@ -191,15 +312,28 @@ void Arbiter::expire(const std::vector<Ticket>& due) {
   for (const Ticket ticket : due) {
     const auto found = records_.find(ticket);
     if (found == records_.end() || found->second->held) continue;
-    Lock& lock = *found->second->owner;
-    if (found->second->at_once() && lock.unsettled()) {
+    Record& record = *found->second;
+    Lock& lock = *record.owner;
+    if (lock.recovering && !record.impatient) {
+      last_try(lock, record);
+    } else if (record.impatient && lock.unsettled()) {
       // What the last chance brought is still on its way through the kernel.
       lock.at_once.push_back(ticket);
-      continue;
+    } else {
+      refuse(record, {.why = Refused::Why::timed_out});
+      advance(lock);
     }
-    refuse(*found->second, {.why = Refused::Why::timed_out});
-    advance(lock);
   }
+}
+
+// Its time is over, and nobody has asked the kernel yet.
+void Arbiter::last_try(Lock& lock, Record& record) {
+  deadlines_.erase({record.deadline, record.ticket});
+  record.deadline = Monotonic::max();
+  record.impatient = true;
+  lock.at_once.push_back(record.ticket);
+  lock.recovering = false;
+  advance(lock);
 }
 
 std::vector<SessionId> Arbiter::blockers(Ticket ticket) const {
@@ -246,6 +380,7 @@ Arbiter::Lock& Arbiter::lock_for(const FileId& file) {
     auto owned = std::make_unique<Lock>();
     owned->id = ++last_lock_;
     owned->file = file;
+    owned->recovering = recovering_;
     lock = owned.get();
     locks_.emplace_hint(locks_.end(), owned->id, std::move(owned));
   }
@@ -254,10 +389,12 @@ Arbiter::Lock& Arbiter::lock_for(const FileId& file) {
 
 // Goes on with the queue as far as nobody's answer is needed.
 void Arbiter::advance(Lock& lock) {
-  if (lock.attempt == Lock::Attempt::none && !lock.queue.empty()) {
-    const Record& head = lock.queue.front();
+  const bool waited_for = lock.recovering || lock.checks > 0;
+  if (lock.attempt == Lock::Attempt::none && !waited_for && !lock.queue.empty()) {
+    const Record& head = *lock.queue.begin();
     if (lock.admits(head.claim.mode)) {
       lock.attempt = Lock::Attempt::probing;
+      lock.tried = head.ticket;
       events_.emplace_back(TryLock{head.ticket, head.claim.mode});
     }
   }
@@ -276,16 +413,20 @@ void Arbiter::settle_at_once(Lock& lock) {
 void Arbiter::grant(const Instant& now, Record& record) {
   Lock& lock = *record.owner;
   lock.queue.erase(Lock::Records::s_iterator_to(record));
-  lock.holders.push_back(record);
+  lock.holders.insert(lock.holders.end(), record);
   if (record.timed()) deadlines_.erase({record.deadline, record.ticket});
   record.deadline = Monotonic::max();
-  record.held = true;
   record.since = now;
-  record.token = next_token(now);
-  by_token_.emplace(record.token, &record);
-  ++holders_;
   ++grants_;
-  events_.emplace_back(Granted{record.claim.session, record.claim.request, record.token});
+  hold(record, next_stamp(now));
+}
+
+void Arbiter::hold(Record& record, Token token) {
+  record.held = true;
+  record.token = token;
+  by_token_.emplace(std::pair{record.claim.session, token}, &record);
+  ++holders_;
+  events_.emplace_back(Granted{record.claim.session, record.claim.request, token});
 }
 
 void Arbiter::refuse(Record& record, Refused::Cause cause) {
@@ -297,13 +438,13 @@ void Arbiter::refuse(Record& record, Refused::Cause cause) {
 // Takes the record out of its lock. The lock itself goes on by advance(), which the caller owes.
 void Arbiter::leave(Record& record) {
   Lock& lock = *record.owner;
-  const bool tried = lock.attempt != Lock::Attempt::none &&
-                     lock.attempt != Lock::Attempt::abandoned && !record.held &&
-                     &record == &lock.queue.front();
-  if (tried) {
-    lock.attempt = Lock::Attempt::abandoned;
-    abandoned_.emplace(record.ticket, &lock);
-    events_.emplace_back(Abandon{record.ticket});
+  const bool tried =
+      lock.attempt != Lock::Attempt::none && lock.tried == record.ticket && !record.held;
+  if (record.checking) {
+    abandoned_.emplace(record.ticket, Owed{&lock, true});
+  } else if (tried) {
+    if (lock.attempt != Lock::Attempt::abandoned) retract(lock);
+    abandoned_.emplace(record.ticket, Owed{&lock, false});
   } else {
     events_.emplace_back(Discard{record.ticket});
   }
@@ -312,11 +453,13 @@ void Arbiter::leave(Record& record) {
 
 void Arbiter::erase(Record& record) {
   Lock& lock = *record.owner;
-  auto& list = record.held ? lock.holders : lock.queue;
-  list.erase(Lock::Records::s_iterator_to(record));
+  if (!record.returning) {
+    auto& records = record.held ? lock.holders : lock.queue;
+    records.erase(Lock::Records::s_iterator_to(record));
+  }
   if (record.held) {
     --holders_;
-    by_token_.erase(record.token);
+    by_token_.erase({record.claim.session, record.token});
   }
   if (record.timed()) deadlines_.erase({record.deadline, record.ticket});
   by_request_.erase({record.claim.session, record.claim.request});
@@ -327,24 +470,26 @@ void Arbiter::erase(Record& record) {
 }
 
 void Arbiter::forget_if_idle(Lock& lock) {
-  if (!lock.holders.empty() || !lock.queue.empty() || lock.attempt != Lock::Attempt::none) return;
+  const bool asked = lock.attempt != Lock::Attempt::none || lock.checks > 0;
+  if (!lock.holders.empty() || !lock.queue.empty() || asked) return;
   by_file_.erase(lock.file);
   locks_.erase(lock.id);
 }
 
 // Microseconds since the epoch stay below 2^53 until the year 2255, and no daemon grants a million
-// locks a second: so a token is larger than all of an earlier daemon's, with no file to keep.
-Token Arbiter::next_token(const Instant& now) {
+// locks a second: so a stamp is larger than all of an earlier daemon's, with no file to keep.
+std::uint64_t Arbiter::next_stamp(const Instant& now) {
   using std::chrono::microseconds;
   const auto wall = std::chrono::duration_cast<microseconds>(now.wall.time_since_epoch()).count();
-  last_token_ = std::max(last_token_ + 1, static_cast<Token>(std::max<std::int64_t>(wall, 0)));
-  return last_token_;
+  last_stamp_ =
+      std::max(last_stamp_ + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(wall, 0)));
+  return last_stamp_;
 }
 
 bool Arbiter::visit_lock(const Lock& lock, Ticket after, const Visitor& visitor) const {
   for (const auto* records : {&lock.holders, &lock.queue}) {
-    for (const Record& record : *records) {
-      if (record.ticket > after && !visitor(record, lock.external)) return false;
+    for (auto record = records->upper_bound(after); record != records->end(); ++record) {
+      if (!visitor(*record, lock.external)) return false;
     }
   }
   return true;

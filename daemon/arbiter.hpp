@@ -9,19 +9,24 @@
 //  1. A lock is known while somebody holds it, waits for it, or an OS attempt on it is under way.
 //  2. Waiters are served strictly in order of arrival (C4): only the head of a queue is ever tried,
 //     and only when its mode goes with all holders'.
-//  3. One OS attempt per lock at a time. A waiter that leaves during its attempt is abandoned: the
-//     lock stays busy until the OS layer reported how the attempt ended, so that a lock which
-//     nobody holds for long is never mistaken for an external holder's.
+//  3. One OS attempt per lock at a time. An attempt for a waiter that leaves, or that is no longer
+//     the first, is abandoned: the lock stays busy until the OS layer reported how the attempt
+//     ended, so that a lock which nobody holds for long is never mistaken for an external holder's.
 //  4. Nobody is a holder before the kernel said yes (C6): Granted comes out only after os_result.
 //  5. Each claim gets exactly one Granted or Refused, unless its session disconnects before, and
 //     its ticket exactly one Discard, after which the ticket means nothing.
-//  6. Tokens strictly increase (within this process always; across restarts as the wall clock
-//  does).
+//  6. Tickets and tokens come from one counter that strictly increases (within this process always;
+//     across restarts as the wall clock does), so that those of an earlier daemon are smaller.
+//  7. While recovering, no lock is tried: whoever waited under the daemon before this one comes
+//  back
+//     to a place ahead of all who came since (C9). A deadline that comes meanwhile ends it for its
+//     lock, since a free lock must not look taken (C3).
 
 #pragma once
 
 #include <boost/container_hash/hash.hpp>
 #include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set_hook.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <chrono>
 #include <cstdint>
@@ -61,11 +66,18 @@ struct Instant {
 struct Claim {
   SessionId session = 0;
   RequestId request = 0;
-  FileId file;
+  FileId file = {};
   Mode mode = Mode::exclusive;
-  std::optional<std::chrono::nanoseconds> timeout;  // none: for ever; 0: at once or not at all
-  std::string path;
-  std::string reason;
+  std::optional<std::chrono::nanoseconds> timeout = {};  // none: for ever; 0: at once or not at all
+  std::string path = {};
+  std::string reason = {};
+};
+
+// What a claim was to the daemon before this one.
+struct Former {
+  Ticket ticket = 0;                // its place; 0 where it was never told
+  std::optional<Token> token;       // held; none: waiting
+  std::chrono::nanoseconds age{0};  // since the grant, or since the arrival
 };
 
 // One holder or waiter, as everybody may see it.
@@ -80,7 +92,7 @@ struct Entry {
 
 enum class OsResult : std::uint8_t {
   locked,  // the kernel lock is ours
-  busy,    // a process that does not use this daemon has it
+  busy,    // a process that does not use this daemon has it; to CheckLock: we have not
   failed,  // the kernel cannot lock this file
 };
 
@@ -91,8 +103,15 @@ struct Granted {
   Token token;
 };
 
+// To the session, before either of the other two, where the answer has to be waited for.
+struct Queued {
+  SessionId session;
+  RequestId request;
+  Ticket ticket;
+};
+
 struct Refused {
-  enum class Why : std::uint8_t { timed_out, cancelled, os_failed };
+  enum class Why : std::uint8_t { timed_out, cancelled, os_failed, lost };
   struct Cause {
     Why why = Why::timed_out;
     int os_error = 0;       // os_failed only
@@ -103,7 +122,8 @@ struct Refused {
   Cause cause;
 };
 
-// To the OS layer, which answers TryLock, AwaitLock and an Abandon under way by one os_result().
+// To the OS layer, which answers TryLock, AwaitLock, CheckLock and an Abandon under way by one
+// os_result().
 struct TryLock {
   Ticket ticket;
   Mode mode;
@@ -112,14 +132,22 @@ struct AwaitLock {
   Ticket ticket;
   Mode mode;
 };
+struct CheckLock {  // is it locked already, by this very descriptor? never locks
+  Ticket ticket;
+  Mode mode;
+};
 struct Abandon {  // the answer matters no more; hurry it
+  Ticket ticket;
+};
+struct Unlock {  // again: it was not this one's turn
   Ticket ticket;
 };
 struct Discard {  // unlock if locked, and forget the descriptor
   Ticket ticket;
 };
 
-using Event = std::variant<Granted, Refused, TryLock, AwaitLock, Abandon, Discard>;
+using Event =
+    std::variant<Granted, Queued, Refused, TryLock, AwaitLock, CheckLock, Abandon, Unlock, Discard>;
 
 class Arbiter {
  public:
@@ -130,6 +158,17 @@ class Arbiter {
 
   // None where the session already has a request of this id under way or held.
   std::optional<Ticket> acquire(const Instant& now, Claim claim);
+
+  // A claim that the daemon before this one knew. A holder is one again as soon as the kernel
+  // agrees, whatever stands in the queue, and is refused as lost where it does not; a waiter goes
+  // to its former place. Its timeout is what is left of it. None as for acquire(), and where the
+  // session holds that token already.
+  std::optional<Ticket> reclaim(const Instant& now, Claim claim, const Former& former);
+
+  // Between the two, those of before are waited for (invariant 7). begin_recovery() comes first of
+  // all.
+  void begin_recovery() { recovering_ = true; }
+  void end_recovery();
 
   // False, and nothing changes, where this session holds no such token.
   bool release(SessionId session, Token token);
@@ -179,19 +218,28 @@ class Arbiter {
  private:
   struct Record;
   struct Lock;
-  using Hook = boost::intrusive::list_member_hook<>;
   struct Session;
+  using InSession = boost::intrusive::list_member_hook<>;
+  using InLock = boost::intrusive::set_member_hook<boost::intrusive::optimize_size<true>>;
 
   Lock& lock_for(const FileId& file);
+  Record* add(const Instant& now, Claim claim, Ticket ticket);
+  void enqueue(Lock& lock, Record& record);
+  void set_deadline(Lock& lock, Record& record);
+  void tell(Record& record);
   void advance(Lock& lock);
   void settle_at_once(Lock& lock);
   void grant(const Instant& now, Record& record);
+  void hold(Record& record, Token token);
   void refuse(Record& record, Refused::Cause cause);
   void attempt_ended(const Instant& now, Lock& lock, Record& record, OsResult result, int os_error);
+  void check_ended(Lock& lock, Record& record, OsResult result, int os_error);
+  void retract(Lock& lock);
+  void last_try(Lock& lock, Record& record);
   void leave(Record& record);
   void erase(Record& record);
   void forget_if_idle(Lock& lock);
-  Token next_token(const Instant& now);
+  std::uint64_t next_stamp(const Instant& now);
   bool visit_lock(const Lock& lock, Ticket after, const Visitor& visitor) const;
 
   struct HashFile {
@@ -206,17 +254,22 @@ class Arbiter {
   FlatMap<FileId, Lock*, HashFile> by_file_;
   FlatMap<Ticket, std::unique_ptr<Record>> records_;
   FlatMap<std::pair<SessionId, RequestId>, Record*> by_request_;
-  FlatMap<Token, Record*> by_token_;
+  FlatMap<std::pair<SessionId, Token>, Record*> by_token_;
   FlatMap<SessionId, std::unique_ptr<Session>> sessions_;
-  FlatMap<Ticket, Lock*> abandoned_;
+  // Whose records have gone while the OS layer was asked: the answer is still owed.
+  struct Owed {
+    Lock* lock;
+    bool check;
+  };
+  FlatMap<Ticket, Owed> abandoned_;
 
   std::set<std::pair<Monotonic, Ticket>> deadlines_;
   std::deque<Ticket> due_at_once_;
   std::deque<Event> events_;
 
+  bool recovering_ = false;
   LockId last_lock_ = 0;
-  Ticket last_ticket_ = 0;
-  Token last_token_ = 0;
+  std::uint64_t last_stamp_ = 0;  // ticket or token
   std::size_t holders_ = 0;
   std::uint64_t grants_ = 0;
 };

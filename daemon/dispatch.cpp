@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "daemon/descriptor_use.hpp"
 #include "daemon/log.hpp"
 #include "daemon/requested_file.hpp"
 #include "proto/limits.hpp"
@@ -114,6 +115,11 @@ bool Dispatch::outlives_connection(SessionId session) {
 // that a client who never stops talking cannot keep the loop here (C15).
 void Dispatch::settle() {
   pump();  // what the OS locks reported from outside of any request
+  if (recovery_end_ && sessions_.now().steady >= *recovery_end_) {
+    recovery_end_.reset();
+    arbiter_.end_recovery();
+    pump();
+  }
   const auto due = arbiter_.due(sessions_.now().steady, kRefusalsAtOnce);
   if (due.empty() && lists_.empty()) return;
 
@@ -128,6 +134,16 @@ void Dispatch::settle() {
   pump();
   answer_one_list();
   sessions_.settle_later();
+}
+
+void Dispatch::recover_until(Monotonic end) {
+  arbiter_.begin_recovery();
+  recovery_end_ = end;
+}
+
+std::optional<Monotonic> Dispatch::next_deadline() const {
+  const auto next = arbiter_.next_deadline();
+  return next && recovery_end_ ? std::min(next, recovery_end_) : next ? next : recovery_end_;
 }
 
 Dispatch::Outcome Dispatch::serve(Client& client, const Request& request,
@@ -146,12 +162,17 @@ Dispatch::Outcome Dispatch::serve(Client& client, const Request& request,
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Hello& hello, Descriptors&) {
   if (hello.protocol != proto::kProtocolVersion) {
-    return fail(Errc::unsupported_protocol,
-                fmt::format("this is locketd {}, which speaks protocol {}, not {}", proto::kVersion,
-                            proto::kProtocolVersion, hello.protocol));
+    reply(client.session, request.id,
+          proto::Failure{{Errc::unsupported_protocol,
+                          fmt::format("this is locketd {}, which speaks protocol {}, not {}",
+                                      proto::kVersion, proto::kProtocolVersion, hello.protocol)},
+                         {},
+                         proto::kProtocolVersion});
+    return {};
   }
   client.greeted = true;
   client.stated_command = hello.command;
+  client.notices = hello.notices;
   if (!request.id) return {};
   reply(client.session, request.id,
         proto::Welcome{proto::kProtocolVersion, fmt::format("locketd/{}", proto::kVersion),
@@ -163,33 +184,55 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Acquire& acquire, Descriptors& descriptors) {
   auto file = take_requested_file(*client.peer, acquire, descriptors);
   if (!file) return std::unexpected(file.error());
-  if (!request.id) return fail(Errc::invalid_request, "\"acquire\" needs an \"id\"");
+  Claim claim{.mode = acquire.mode, .path = acquire.path, .reason = acquire.reason};
+  if (acquire.timeout) claim.timeout = nanoseconds_of(*acquire.timeout);
+  return enter(client, request, std::move(*file), std::move(claim), std::nullopt);
+}
+
+Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
+                                   const proto::Reclaim& reclaim, Descriptors& descriptors) {
+  if (descriptors.empty()) {
+    return fail(Errc::invalid_params,
+                "\"reclaim\" needs the descriptor that the lock was asked for with");
+  }
+  Descriptor file = std::move(descriptors.front());
+  descriptors.pop_front();
+  Claim claim{.mode = reclaim.mode, .path = reclaim.path, .reason = reclaim.reason};
+  if (reclaim.timeout) claim.timeout = nanoseconds_of(*reclaim.timeout);
+  return enter(client, request, std::move(file), std::move(claim),
+               Former{reclaim.ticket, reclaim.token, nanoseconds_of(reclaim.age)});
+}
+
+// A claim goes to the arbiter, and its descriptor to the OS locks.
+Dispatch::Outcome Dispatch::enter(Client& client, const Request& request, Descriptor file,
+                                  Claim claim, const std::optional<Former>& former) {
+  if (!request.id) {
+    return fail(Errc::invalid_request,
+                fmt::format("\"{}\" needs an \"id\"", proto::method_of(request.call)));
+  }
   if (arbiter_.entries_of(client.session) >= proto::kMaxRequestsPerSession) {
     return fail(Errc::limit_reached,
                 fmt::format("this session holds or waits for {} locks, which is the limit",
                             proto::kMaxRequestsPerSession));
   }
-  const auto id = proto::identify(file->get());
+  const auto id = proto::identify(file.get());
   if (!id) {
-    return fail(Errc::bad_file,
-                fmt::format("cannot lock {}: {}", acquire.path, id.error().message));
+    return fail(Errc::bad_file, fmt::format("cannot lock {}: {}", claim.path, id.error().message));
   }
-
-  Claim claim{client.session, *request.id, *id, acquire.mode, {}, acquire.path, acquire.reason};
-  if (acquire.timeout) claim.timeout = nanoseconds_of(*acquire.timeout);
-  const auto ticket = arbiter_.acquire(sessions_.now(), std::move(claim));
+  claim.session = client.session;
+  claim.request = *request.id;
+  claim.file = *id;
+  log::debug("session {}: {}s {} ({})", client.session, proto::method_of(request.call), claim.path,
+             proto::name_of(claim.mode));
+  const auto ticket = former ? arbiter_.reclaim(sessions_.now(), std::move(claim), *former)
+                             : arbiter_.acquire(sessions_.now(), std::move(claim));
   if (!ticket) {
     return fail(Errc::invalid_request,
-                fmt::format("the id {} is in use: its lock is held or waited for", *request.id));
+                fmt::format("the id {} is in use, or the token: its lock is held or waited for",
+                            *request.id));
   }
-  os_locks_.adopt(*ticket, std::move(*file));
-  log::debug("session {}: asks for {} ({})", client.session, acquire.path,
-             proto::name_of(acquire.mode));
+  os_locks_.adopt(*ticket, std::move(file));
   return {};
-}
-
-Dispatch::Outcome Dispatch::handle(Client&, const Request&, const proto::Reclaim&, Descriptors&) {
-  return fail(Errc::unknown_method, "unknown method \"reclaim\"");
 }
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
@@ -252,6 +295,8 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const
   report.holders = counts.holders;
   report.waiters = counts.waiters;
   report.grants = counts.grants;
+  report.descriptors = descriptors_open();
+  report.descriptor_limit = descriptor_limit();
   if (request.id) reply(client.session, request.id, std::move(report));
   return {};
 }
@@ -265,6 +310,12 @@ void Dispatch::pump() {
 void Dispatch::perform(const Granted& event) {
   log::debug("session {}: granted {}", event.session, event.token);
   reply(event.session, event.request, proto::Grant{event.token});
+}
+
+void Dispatch::perform(const Queued& event) {
+  if (clients_.at(event.session).notices) {
+    reply(event.session, event.request, proto::Waiting{event.ticket});
+  }
 }
 
 void Dispatch::perform(const Refused& event) {
@@ -282,6 +333,11 @@ void Dispatch::perform(const Refused& event) {
     case Refused::Why::os_failed:
       failure.error = {Errc::bad_file, fmt::format("cannot lock {}: {}", claim.path,
                                                    std::strerror(event.cause.os_error))};
+      break;
+    case Refused::Why::lost:
+      failure.error = {
+          Errc::lost, fmt::format("the lock of {} was lost: the kernel has none on this descriptor",
+                                  claim.path)};
       break;
   }
   log::debug("session {}: refused: {}", claim.session, failure.error.message);

@@ -66,9 +66,12 @@ class Dispatch {
   // it goes on holding, but waits no longer, since nobody could tell it of a grant.
   [[nodiscard]] bool outlives_connection(SessionId session);
 
+  // There was a daemon before this one, whose clients come back until then (C9). First of all.
+  void recover_until(Monotonic end);
+
   // After each batch of the above, and when next_deadline() has come.
   void settle();
-  [[nodiscard]] std::optional<Monotonic> next_deadline() const { return arbiter_.next_deadline(); }
+  [[nodiscard]] std::optional<Monotonic> next_deadline() const;
 
  private:
   struct Client {
@@ -76,6 +79,7 @@ class Dispatch {
     const Peer* peer = nullptr;
     std::string stated_command;  // shown where the kernel does not tell
     bool greeted = false;
+    bool notices = false;  // wants to be told when it has to wait
     bool detached = false;
   };
   struct PendingList {
@@ -96,13 +100,18 @@ class Dispatch {
   Outcome handle(Client&, const Request&, const locket::proto::Detach&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::List&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::Status&, Descriptors&);
+  Outcome enter(Client&, const Request&, locket::proto::Descriptor file, Claim claim,
+                const std::optional<Former>& former);
 
   void pump();
   void perform(const Granted& event);
+  void perform(const Queued& event);
   void perform(const Refused& event);
   void perform(const TryLock& event) { os_locks_.try_lock(event.ticket, event.mode); }
   void perform(const AwaitLock& event) { os_locks_.await_lock(event.ticket, event.mode); }
+  void perform(const CheckLock& event) { os_locks_.check_lock(event.ticket, event.mode); }
   void perform(const Abandon& event) { os_locks_.abandon(event.ticket); }
+  void perform(const Unlock& event) { os_locks_.unlock(event.ticket); }
   void perform(const Discard& event) { os_locks_.discard(event.ticket); }
 
   void reply(SessionId session, std::optional<RequestId> id, locket::proto::Answer answer);
@@ -118,6 +127,7 @@ class Dispatch {
   const std::string socket_path_;
   const Instant started_;
   Arbiter arbiter_;
+  std::optional<Monotonic> recovery_end_;
   boost::unordered_flat_map<SessionId, Client> clients_;
   std::map<SessionId, std::deque<PendingList>> lists_;
   SessionId last_listed_ = 0;      // whose turn it was

@@ -20,7 +20,9 @@ class FlockLocks final : public OsLocks {
   void adopt(Ticket ticket, locket::proto::Descriptor file) override;
   void try_lock(Ticket ticket, Mode mode) override;
   void await_lock(Ticket ticket, Mode mode) override;
+  void check_lock(Ticket ticket, Mode mode) override;
   void abandon(Ticket ticket) override;
+  void unlock(Ticket ticket) override;
   void discard(Ticket ticket) override;
 
  private:

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/flock_locks.hpp"
+#include "daemon/held_flock.hpp"
 
 namespace locketd {
 namespace {
@@ -28,6 +29,17 @@ void FlockLocks::try_lock(Ticket ticket, Mode mode) {
 
 void FlockLocks::await_lock(Ticket ticket, Mode mode) {
   waits_.start(ticket, files_.at(ticket).file.get(), operation(mode));
+}
+
+void FlockLocks::check_lock(Ticket ticket, Mode mode) {
+  const auto held = held_flock(files_.at(ticket).file.get());
+  const bool enough = held && (mode == Mode::shared || *held == Mode::exclusive);
+  ended(ticket, enough ? 0 : EWOULDBLOCK);
+}
+
+void FlockLocks::unlock(Ticket ticket) {
+  Custody& custody = files_.at(ticket);
+  if (std::exchange(custody.locked, false)) ::flock(custody.file.get(), LOCK_UN);
 }
 
 void FlockLocks::abandon(Ticket ticket) {

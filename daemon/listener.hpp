@@ -25,6 +25,9 @@ class Listener {
   [[nodiscard]] int descriptor() const { return socket_.get(); }
   [[nodiscard]] const std::string& path() const { return path_; }
 
+  // Whether a daemon has listened here before this one: its clients will come back.
+  [[nodiscard]] bool had_predecessor() const { return had_predecessor_; }
+
  private:
   struct Identity {
     unsigned long device;
@@ -42,6 +45,7 @@ class Listener {
   std::string path_;
   locket::proto::Descriptor guard_;  // locked: two daemons never replace one another's socket
   std::optional<Identity> made_;
+  bool had_predecessor_ = false;
 };
 
 }  // namespace locketd

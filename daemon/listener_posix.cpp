@@ -67,10 +67,14 @@ std::expected<void, Error> see_that_it_is_no_other_file(const std::string& path)
                         shown(path))});
 }
 
+std::string guard_path(const std::string& socket_path) {
+  return socket_path + ".lock";
+}
+
 // Held while the daemon lives. Between "nobody answers" and "unlink and bind", another daemon that
 // starts at the same moment could have bound: the guard lets only one in there.
 std::expected<Descriptor, Error> take_guard(const std::string& socket_path) {
-  const std::string path = socket_path + ".lock";
+  const std::string path = guard_path(socket_path);
   Descriptor guard(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!guard) return os_error(fmt::format("cannot open {}", shown(path)));
   if (::flock(guard.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -186,6 +190,9 @@ std::expected<Listener, Error> Listener::bind(const std::string& path) {
   if (auto checked = locket::proto::check_socket_path(path); !checked)
     return std::unexpected(checked.error());
   if (auto made = make_folder(path); !made) return std::unexpected(made.error());
+  std::error_code ignored;
+  // It stays where it is when a daemon ends, however that ends.
+  const bool had_predecessor = std::filesystem::exists(guard_path(path), ignored);
   if (auto free = see_that_it_is_no_other_file(path); !free) return std::unexpected(free.error());
   auto guard = take_guard(path);
   if (!guard) return std::unexpected(guard.error());
@@ -195,6 +202,7 @@ std::expected<Listener, Error> Listener::bind(const std::string& path) {
 
   Listener listener(std::move(*socket), path);
   listener.guard_ = std::move(*guard);
+  listener.had_predecessor_ = had_predecessor;
   struct stat info{};
   if (::lstat(path.c_str(), &info) == 0) listener.made_ = {info.st_dev, info.st_ino};
   return listener;

@@ -1,10 +1,10 @@
-#include <sys/resource.h>
 #include <sysexits.h>
 
 #include <csignal>
 #include <exception>
 #include <utility>
 
+#include "daemon/descriptor_use.hpp"
 #include "daemon/listener.hpp"
 #include "daemon/log.hpp"
 #include "daemon/options.hpp"
@@ -13,15 +13,6 @@
 #include "proto/version.hpp"
 
 namespace {
-
-// Each lock and each session costs a descriptor, and select(2) is used nowhere, which is what the
-// soft limit is there to protect: systemd.exec(5), LimitNOFILE.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 // SIG_BLOCK, SIG_UNBLOCK. An end between the listener's beginning and the loop's would leave the
 // socket behind.
@@ -57,7 +48,7 @@ int main(int argc, char** argv) {
   if (!options) return exit_status;
   locketd::log::set_level(options->log_level);
   std::signal(SIGPIPE, SIG_IGN);
-  raise_descriptor_limit();
+  locketd::raise_descriptor_limit();
   try {
     return serve(*options);
   } catch (const std::exception& error) {

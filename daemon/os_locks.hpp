@@ -1,9 +1,9 @@
 // The kernel's side of a lock, as the arbiter's events see it.
 //
-// Role: performs TryLock, AwaitLock, Abandon and Discard on descriptors that it keeps by ticket,
-// and reports each attempt's end once. Owned by Server, outlives Dispatch. Called on the loop's
-// thread only, and reports on it. An interface, so that tests and fuzzers drive the arbiter without
-// files.
+// Role: performs TryLock, AwaitLock, CheckLock, Abandon, Unlock and Discard on descriptors that it
+// keeps by ticket, and reports each attempt's end once. Owned by Server, outlives Dispatch. Called
+// on the loop's thread only, and reports on it. An interface, so that tests and fuzzers drive the
+// arbiter without files.
 
 #pragma once
 
@@ -31,6 +31,12 @@ class OsLocks {
 
   virtual void try_lock(Ticket ticket, Mode mode) = 0;
   virtual void await_lock(Ticket ticket, Mode mode) = 0;
+
+  // Whether this open file description has the lock already. Never locks: between a client's
+  // reclaim and its release, both on their way, that would take what others wait for (C7).
+  virtual void check_lock(Ticket ticket, Mode mode) = 0;
+
+  virtual void unlock(Ticket ticket) = 0;
   virtual void abandon(Ticket ticket) = 0;
 
   // Unlocks explicitly where locked: copies of the descriptor that leaked to a dead client's

@@ -30,6 +30,9 @@ constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadBytes = 64 * 1024;
 // How long accepting rests when descriptors or memory are short; sessions go on meanwhile.
 constexpr std::chrono::milliseconds kAcceptRest{50};
+// How long those who knew the daemon before this one are waited for (C9): clients try to come back
+// every 100 ms at least, and at first much more often.
+constexpr std::chrono::milliseconds kRecovery{250};
 
 }  // namespace
 
@@ -98,6 +101,10 @@ Server::Loop::Loop(Listener listener)
       dispatch_(*this, os_locks_, listener_.path()) {}
 
 void Server::Loop::run() {
+  if (listener_.had_predecessor()) {
+    dispatch_.recover_until(now().steady + kRecovery);
+    arm_timer();
+  }
   signals_.async_wait([this](const auto& error, int) {
     if (!error) context_.stop();
   });

@@ -20,24 +20,32 @@ namespace {
 using locket::proto::StatusReport;
 
 std::string as_json(const StatusReport& report) {
-  const nlohmann::ordered_json json{
-      {"version", report.version}, {"socket", report.socket},     {"pid", report.pid},
-      {"uptime_s", report.uptime}, {"sessions", report.sessions}, {"locks", report.locks},
-      {"holders", report.holders}, {"waiters", report.waiters},   {"grants", report.grants}};
+  const nlohmann::ordered_json json{{"version", report.version},
+                                    {"socket", report.socket},
+                                    {"pid", report.pid},
+                                    {"uptime_s", report.uptime},
+                                    {"sessions", report.sessions},
+                                    {"locks", report.locks},
+                                    {"holders", report.holders},
+                                    {"waiters", report.waiters},
+                                    {"grants", report.grants},
+                                    {"descriptors", report.descriptors},
+                                    {"descriptor_limit", report.descriptor_limit}};
   return json.dump(2) + '\n';
 }
 
 std::string as_text(const StatusReport& report) {
   std::string text;
   const auto to = std::back_inserter(text);
-  fmt::format_to(to, "version   {}\n", locket::proto::printable(report.version));
-  fmt::format_to(to, "socket    {}\n", locket::proto::printable(report.socket));
-  fmt::format_to(to, "pid       {}\n", report.pid);
-  fmt::format_to(to, "uptime    {}\n", locket::client::duration_text(report.uptime));
-  fmt::format_to(to, "sessions  {}\n", report.sessions);
-  fmt::format_to(to, "locks     {} ({} holders, {} waiters)\n", report.locks, report.holders,
+  fmt::format_to(to, "version      {}\n", locket::proto::printable(report.version));
+  fmt::format_to(to, "socket       {}\n", locket::proto::printable(report.socket));
+  fmt::format_to(to, "pid          {}\n", report.pid);
+  fmt::format_to(to, "uptime       {}\n", locket::client::duration_text(report.uptime));
+  fmt::format_to(to, "sessions     {}\n", report.sessions);
+  fmt::format_to(to, "locks        {} ({} holders, {} waiters)\n", report.locks, report.holders,
                  report.waiters);
-  fmt::format_to(to, "grants    {}\n", report.grants);
+  fmt::format_to(to, "grants       {}\n", report.grants);
+  fmt::format_to(to, "descriptors  {} of {}\n", report.descriptors, report.descriptor_limit);
   return text;
 }
 

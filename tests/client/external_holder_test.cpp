@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 
+#include "proto/flock_line.hpp"
 #include "proto/lock_file.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -27,12 +28,12 @@ void write(const test::TemporaryFolder& proc, const std::string& name, const std
 }
 
 TEST(ExternalHolder, Lines_of_flock_are_read_and_others_are_not) {
-  const auto line = parse_flock_line("1: FLOCK  ADVISORY  WRITE 359 08:1f:1234 0 EOF");
+  const auto line = proto::parse_flock_line("1: FLOCK  ADVISORY  WRITE 359 08:1f:1234 0 EOF");
   ASSERT_TRUE(line);
   EXPECT_EQ(line->pid, 359);
   EXPECT_EQ(line->mode, Mode::exclusive);
   EXPECT_EQ(line->file, kFile);
-  EXPECT_EQ(parse_flock_line("7: FLOCK ADVISORY READ 1 fe:00:9 0 EOF")->mode, Mode::shared);
+  EXPECT_EQ(proto::parse_flock_line("7: FLOCK ADVISORY READ 1 fe:00:9 0 EOF")->mode, Mode::shared);
 
   for (const char* other : {
            "",
@@ -44,7 +45,7 @@ TEST(ExternalHolder, Lines_of_flock_are_read_and_others_are_not) {
            "1: FLOCK  ADVISORY  WRITE 359 08:zz:1234 0 EOF",
            "1: FLOCK  ADVISORY  WRITE 359 08:1f:99999999999999999999 0 EOF",
        }) {
-    EXPECT_FALSE(parse_flock_line(other)) << other;
+    EXPECT_FALSE(proto::parse_flock_line(other)) << other;
   }
 }
 

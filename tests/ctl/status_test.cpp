@@ -24,7 +24,7 @@ TEST_F(CtlStatus, Counts_what_the_daemon_has) {
   EXPECT_EQ(json.at("waiters"), 1);
   EXPECT_EQ(json.at("grants"), 1);
   EXPECT_GE(json.at("uptime_s"), 0);
-  EXPECT_THAT(ctl({"status"}).output, HasSubstr("locks     1 (1 holders, 1 waiters)\n"));
+  EXPECT_THAT(ctl({"status"}).output, HasSubstr("locks        1 (1 holders, 1 waiters)\n"));
 }
 
 TEST_F(CtlStatus, What_cannot_be_written_is_one_line_and_status_74) {

@@ -24,6 +24,7 @@ struct Step {
   std::string text;            // the line, or what the outsider does
   std::string file;            // that goes with the line, as a descriptor
   proto::FileId file_id = {};  // the page's, where it names them
+  bool locked = false;         // the descriptor has the kernel's lock already
   Id repeat_from = 0;
   Id repeat_to = 0;  // the same again with these ids
   int line = 0;      // of the page

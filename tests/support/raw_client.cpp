@@ -147,7 +147,7 @@ Json RawClient::answer(Id id) {
   for (auto others = std::exchange(answers_, {});;) {
     auto line = next();
     if (!line) throw std::runtime_error("locketd has closed the connection");
-    if (line->at("id") != id) {
+    if (line->value("id", Json()) != id) {
       others.push_back(std::move(*line));
       continue;
     }

@@ -58,6 +58,7 @@ class ArbiterDriver {
   ~ArbiterDriver() { finish(); }
 
   Kernel kernel = Kernel::free;
+  bool still_locked = true;  // what the kernel says of former holders
   Instant now{.steady = Monotonic(std::chrono::hours(1)),
               .wall = std::chrono::sys_days(std::chrono::year(2025) / 6 / 1)};
   // Called once, between due() and expire(). May call the arbiter, but take no step of the
@@ -95,6 +96,25 @@ class ArbiterDriver {
     }
     settle();
     return ticket.has_value();
+  }
+
+  // False for a duplicate.
+  bool reclaim(const Claim& claim, const Former& former) {
+    const auto ticket = arbiter.reclaim(now, claim, former);
+    if (ticket) {
+      claims_[*ticket] = {.session = claim.session, .name = name(claim.session, claim.request)};
+      latest_[{claim.session, claim.request}] = *ticket;
+    }
+    settle();
+    return ticket.has_value();
+  }
+  void end_recovery() {
+    arbiter.end_recovery();
+    settle();
+  }
+
+  [[nodiscard]] bool was_queued(SessionId session, RequestId request) const {
+    return claims_.at(ticket(session, request)).queued;
   }
 
   bool release(SessionId session, RequestId request) {
@@ -175,7 +195,8 @@ class ArbiterDriver {
     std::string name;
     Token token = 0;
     bool answered = false;
-    bool gone = false;  // its session disconnected
+    bool queued = false;  // was told that it has to wait
+    bool gone = false;    // its session disconnected
     bool discarded = false;
   };
 
@@ -198,8 +219,13 @@ class ArbiterDriver {
     claim.token = granted.token;
     answer(claim, "granted");
   }
+  void on(const Queued& queued) {
+    Known& claim = claims_.at(ticket(queued.session, queued.request));
+    EXPECT_FALSE(claim.answered || claim.queued) << claim.name << " is told too late, or again";
+    claim.queued = true;
+  }
   void on(const Refused& refused) {
-    static constexpr std::string_view kWhy[] = {"timed out", "cancelled", "os failed"};
+    static constexpr std::string_view kWhy[] = {"timed out", "cancelled", "os failed", "lost"};
     std::string text = fmt::format("refused: {}", kWhy[static_cast<int>(refused.cause.why)]);
     if (refused.cause.os_error != 0) text += fmt::format(", {}", refused.cause.os_error);
     if (refused.cause.external) text += ", external";
@@ -219,6 +245,13 @@ class ArbiterDriver {
     }
   }
   void on(const AwaitLock& call) { attempt("await", call.ticket); }
+  void on(const CheckLock& call) {
+    attempt("check", call.ticket);
+    if (kernel != Kernel::slow) {
+      report(call.ticket, still_locked ? OsResult::locked : OsResult::busy);
+    }
+  }
+  void on(const Unlock& call) { os_call("unlock", call.ticket); }
   // The attempt may have ended while this was on its way.
   void on(const Abandon& call) { os_call("abandon", call.ticket); }
   void on(const Discard& call) {

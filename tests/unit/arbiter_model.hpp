@@ -33,6 +33,10 @@ inline std::string describe(const Granted& event) {
   return fmt::format("granted session {} request {} token {}", event.session, event.request,
                      event.token);
 }
+inline std::string describe(const Queued& event) {
+  return fmt::format("queued session {} request {} ticket {}", event.session, event.request,
+                     event.ticket);
+}
 inline std::string describe(const Refused& event) {
   return fmt::format("refused {} why {} os_error {} external {}", describe(event.entry),
                      static_cast<int>(event.cause.why), event.cause.os_error, event.cause.external);
@@ -45,6 +49,12 @@ inline std::string describe(const AwaitLock& event) {
 }
 inline std::string describe(const Abandon& event) {
   return fmt::format("abandon {}", event.ticket);
+}
+inline std::string describe(const CheckLock& event) {
+  return fmt::format("check {} {}", event.ticket, locket::proto::name_of(event.mode));
+}
+inline std::string describe(const Unlock& event) {
+  return fmt::format("unlock {}", event.ticket);
 }
 inline std::string describe(const Discard& event) {
   return fmt::format("discard {}", event.ticket);
@@ -60,14 +70,12 @@ class ArbiterModel {
     if (with([&](const Entry& e) { return is(e, claim.session, claim.request); }))
       return std::nullopt;
     const LockId lock = lock_of(claim.file);
-    entries_.push_back({.claim = claim,
-                        .ticket = ++last_ticket_,
-                        .lock = lock,
-                        .held = false,
-                        .token = 0,
-                        .since = now});
+    const Ticket ticket = next_stamp(now);
+    entries_.push_back(
+        {.claim = claim, .ticket = ticket, .lock = lock, .held = false, .token = 0, .since = now});
     go_on(lock);
-    return last_ticket_;
+    tell(ticket);
+    return ticket;
   }
 
   bool release(SessionId session, Token token) {
@@ -243,11 +251,8 @@ class ArbiterModel {
   void answered(const Instant& now, Lock& lock, Entry& entry, OsResult result, int os_error) {
     lock.external = result == OsResult::busy;
     if (result == OsResult::locked) {
-      const auto wall = std::chrono::floor<std::chrono::microseconds>(now.wall);
-      last_token_ =
-          std::max<Token>(last_token_ + 1, static_cast<Token>(wall.time_since_epoch().count()));
       entry.held = true;
-      entry.token = last_token_;
+      entry.token = next_stamp(now);
       entry.since = now;
       ++grants_;
       events.emplace_back(Granted{entry.claim.session, entry.claim.request, entry.token});
@@ -259,7 +264,25 @@ class ArbiterModel {
       lock.attempt = Attempt::awaiting;
       lock.tried = entry.ticket;
       events.emplace_back(AwaitLock{entry.ticket, entry.claim.mode});
+      tell(entry.ticket);
     }
+  }
+
+  // Tickets and tokens.
+  std::uint64_t next_stamp(const Instant& now) {
+    const auto wall = std::chrono::floor<std::chrono::microseconds>(now.wall);
+    last_stamp_ = std::max<std::uint64_t>(
+        last_stamp_ + 1, static_cast<std::uint64_t>(wall.time_since_epoch().count()));
+    return last_stamp_;
+  }
+
+  // Once, whoever has to wait and cannot know so by an answer that is about to come.
+  void tell(Ticket ticket) {
+    const Entry& entry = *std::ranges::find(entries_, ticket, &Entry::ticket);
+    const Lock& its = lock(entry.lock);
+    const bool probed = its.attempt == Attempt::probing && its.tried == ticket;
+    if (entry.held || at_once(entry) || probed || !told_.insert(ticket).second) return;
+    events.emplace_back(Queued{entry.claim.session, entry.claim.request, ticket});
   }
 
   void refuse(const Entry& entry, Refused::Cause cause) {
@@ -299,9 +322,9 @@ class ArbiterModel {
 
   std::vector<Entry> entries_;
   std::vector<Lock> locks_;  // in the order in which they became known
-  Ticket last_ticket_ = 0;
+  std::set<Ticket> told_;
   LockId last_lock_ = 0;
-  Token last_token_ = 0;
+  std::uint64_t last_stamp_ = 0;
   std::uint64_t grants_ = 0;
 };
 

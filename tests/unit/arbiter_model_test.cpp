@@ -232,10 +232,13 @@ class Comparison {
     });
     expect(locked, "granted without a kernel lock");
   }
+  void carry_out(const Queued&) {}
   void carry_out(const Refused&) {}
   void carry_out(const TryLock& event) { begin_attempt(event.ticket, false); }
   void carry_out(const AwaitLock& event) { begin_attempt(event.ticket, true); }
+  void carry_out(const CheckLock& event) { begin_attempt(event.ticket, false); }
   void carry_out(const Abandon& event) { attempts_[event.ticket].abandoned = true; }
+  void carry_out(const Unlock& event) { locked_.erase(event.ticket); }
   void carry_out(const Discard& event) {
     expect(claims_.erase(event.ticket) == 1, "discarded twice");
     expect(!attempts_.contains(event.ticket), "discarded during its attempt");
@@ -349,8 +352,11 @@ TEST(ArbiterModel, Random_operations_give_the_events_that_the_rules_demand_C4) {
   Comparison comparison(seed);
   const std::string problem = comparison.play(operations);
   ASSERT_TRUE(problem.empty()) << "LOCKET_TEST_SEED=" << seed << ": " << problem;
-  for (const auto count : comparison.tally()) {
-    EXPECT_GE(count, operations / 1000) << "a kind of event that hardly came up";
+  const Event by_reclaim[] = {CheckLock{}, Unlock{}};  // arbiter_reclaim_test.cpp
+  for (std::size_t kind = 0; kind < comparison.tally().size(); ++kind) {
+    const auto is_kind = [&](const Event& event) { return event.index() == kind; };
+    if (std::ranges::any_of(by_reclaim, is_kind)) continue;
+    EXPECT_GE(comparison.tally()[kind], operations / 1000) << "hardly came up: event " << kind;
   }
 }
 
