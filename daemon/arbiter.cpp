@@ -130,6 +130,7 @@ Arbiter::Record* Arbiter::add(const Instant& now, Claim claim, Ticket ticket) {
   record.since = now;
   record.claim = std::move(claim);
   records_.emplace(ticket, std::move(owned));
+  ++users_[record.claim.user].waiting;
 
   auto& session = sessions_[record.claim.session];
   if (!session) session = std::make_unique<Session>();
@@ -426,6 +427,9 @@ void Arbiter::hold(Record& record, Token token) {
   record.token = token;
   by_token_.emplace(std::pair{record.claim.session, token}, &record);
   ++holders_;
+  Use& use = users_[record.claim.user];
+  --use.waiting;
+  ++use.held;
   events_.emplace_back(Granted{record.claim.session, record.claim.request, token});
 }
 
@@ -462,6 +466,9 @@ void Arbiter::erase(Record& record) {
     by_token_.erase({record.claim.session, record.token});
   }
   if (record.timed()) deadlines_.erase({record.deadline, record.ticket});
+  Use& use = users_[record.claim.user];
+  --(record.held ? use.held : use.waiting);
+  if (use.held + use.waiting == 0) users_.erase(record.claim.user);
   by_request_.erase({record.claim.session, record.claim.request});
   auto& siblings = record.session->records;
   siblings.erase(siblings.iterator_to(record));
@@ -507,6 +514,13 @@ void Arbiter::visit(const FileId& file, const Cursor& after, const Visitor& visi
   if (found != by_file_.end()) visit_lock(*found->second, after.ticket, visitor);
 }
 
+void Arbiter::visit_session(SessionId session,
+                            const std::function<void(const Entry&)>& visitor) const {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  for (const Record& record : found->second->records) visitor(record);
+}
+
 Arbiter::Counts Arbiter::counts() const {
   return {locks_.size(), holders_, records_.size() - holders_, grants_};
 }
@@ -524,6 +538,11 @@ std::size_t Arbiter::waiters_of(const FileId& file) const {
 std::size_t Arbiter::entries_of(SessionId session) const {
   const auto found = sessions_.find(session);
   return found == sessions_.end() ? 0 : found->second->records.size();
+}
+
+Arbiter::Use Arbiter::use_of(UserId user) const {
+  const auto found = users_.find(user);
+  return found == users_.end() ? Use{} : found->second;
 }
 
 }  // namespace locketd

@@ -54,6 +54,7 @@ using locket::proto::Token;
 
 using SessionId = std::uint64_t;
 using LockId = std::uint64_t;
+using UserId = std::uint32_t;
 
 using Monotonic = std::chrono::steady_clock::time_point;
 
@@ -65,6 +66,7 @@ struct Instant {
 // What a session asks for.
 struct Claim {
   SessionId session = 0;
+  UserId user = 0;  // whose session it is
   RequestId request = 0;
   FileId file = {};
   Mode mode = Mode::exclusive;
@@ -204,6 +206,9 @@ class Arbiter {
   void visit(const Cursor& after, const Visitor& visitor) const;
   void visit(const FileId& file, const Cursor& after, const Visitor& visitor) const;
 
+  // All of a session's.
+  void visit_session(SessionId session, const std::function<void(const Entry&)>& visitor) const;
+
   struct Counts {
     std::size_t locks = 0;
     std::size_t holders = 0;
@@ -214,6 +219,12 @@ class Arbiter {
   [[nodiscard]] std::size_t holders_of(const FileId& file) const;
   [[nodiscard]] std::size_t waiters_of(const FileId& file) const;
   [[nodiscard]] std::size_t entries_of(SessionId session) const;
+
+  struct Use {
+    std::size_t held = 0;
+    std::size_t waiting = 0;
+  };
+  [[nodiscard]] Use use_of(UserId user) const;
 
  private:
   struct Record;
@@ -256,6 +267,7 @@ class Arbiter {
   FlatMap<std::pair<SessionId, RequestId>, Record*> by_request_;
   FlatMap<std::pair<SessionId, Token>, Record*> by_token_;
   FlatMap<SessionId, std::unique_ptr<Session>> sessions_;
+  FlatMap<UserId, Use> users_;  // who has any
   // Whose records have gone while the OS layer was asked: the answer is still owed.
   struct Owed {
     Lock* lock;

@@ -53,18 +53,30 @@ double unix_time(std::chrono::system_clock::time_point time) {
 
 }  // namespace
 
-Dispatch::Dispatch(Sessions& sessions, OsLocks& os_locks, std::string socket_path)
+Dispatch::Dispatch(Sessions& sessions, OsLocks& os_locks, std::string socket_path,
+                   UserLimits limits)
     : sessions_(sessions),
       os_locks_(os_locks),
       socket_path_(std::move(socket_path)),
+      limits_(settled(limits)),
       started_(sessions.now()) {
   os_locks_.report_to([this](Ticket ticket, OsResult result, int error) {
     arbiter_.os_result(sessions_.now(), ticket, result, error);
   });
 }
 
+std::expected<void, Error> Dispatch::admits(const Peer& peer) const {
+  return admits_session(limits_, peer.uid, what_has(peer.uid));
+}
+
+UserHas Dispatch::what_has(UserId user) const {
+  const auto sessions = sessions_of_.find(user);
+  return {sessions == sessions_of_.end() ? 0 : sessions->second, arbiter_.use_of(user)};
+}
+
 void Dispatch::opened(SessionId session, const Peer& peer) {
   clients_[session] = {.session = session, .peer = &peer, .stated_command = {}};
+  ++sessions_of_[peer.uid];
   log::debug("session {}: opened by pid {}, uid {}", session, peer.pid, peer.uid);
 }
 
@@ -90,7 +102,11 @@ std::expected<void, Error> Dispatch::received(SessionId session, std::string_vie
 }
 
 void Dispatch::closed(SessionId session) {
-  clients_.erase(session);
+  const auto client = clients_.find(session);
+  if (const auto user = sessions_of_.find(client->second.peer->uid); --user->second == 0) {
+    sessions_of_.erase(user);
+  }
+  clients_.erase(client);
   lists_.erase(session);
   arbiter_.disconnect(session);
   pump();
@@ -195,11 +211,11 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
     return fail(Errc::invalid_params,
                 "\"reclaim\" needs the descriptor that the lock was asked for with");
   }
-  Descriptor file = std::move(descriptors.front());
-  descriptors.pop_front();
+  auto file = take_passed_file(descriptors);
+  if (!file) return std::unexpected(std::move(file.error()));
   Claim claim{.mode = reclaim.mode, .path = reclaim.path, .reason = reclaim.reason};
   if (reclaim.timeout) claim.timeout = nanoseconds_of(*reclaim.timeout);
-  return enter(client, request, std::move(file), std::move(claim),
+  return enter(client, request, std::move(*file), std::move(claim),
                Former{reclaim.ticket, reclaim.token, nanoseconds_of(reclaim.age)});
 }
 
@@ -215,11 +231,16 @@ Dispatch::Outcome Dispatch::enter(Client& client, const Request& request, Descri
                 fmt::format("this session holds or waits for {} locks, which is the limit",
                             proto::kMaxRequestsPerSession));
   }
+  const UserId user = client.peer->uid;
+  if (auto few = admits_claim(limits_, user, what_has(user)); !few) {
+    return std::unexpected(std::move(few.error()));
+  }
   const auto id = proto::identify(file.get());
   if (!id) {
     return fail(Errc::bad_file, fmt::format("cannot lock {}: {}", claim.path, id.error().message));
   }
   claim.session = client.session;
+  claim.user = user;
   claim.request = *request.id;
   claim.file = *id;
   log::debug("session {}: {}s {} ({})", client.session, proto::method_of(request.call), claim.path,
@@ -265,8 +286,31 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   }
   client.detached = true;
   if (!detach.command.empty()) client.stated_command = detach.command;
+  keep(client);
   if (request.id) reply(client.session, request.id, proto::Done{});
   return {};
+}
+
+// What its client would say to the next daemon, if it still could.
+void Dispatch::keep(const Client& client) {
+  const Instant now = sessions_.now();
+  RequestId id = 0;
+  proto::Hello hello;
+  hello.protocol = proto::kProtocolVersion;
+  hello.command = client.stated_command;
+  std::string lines = proto::encode(proto::Request{id, hello});
+  std::vector<int> files;
+  arbiter_.visit_session(client.session, [&](const Entry& entry) {
+    if (!entry.held) return;
+    const Claim& claim = entry.claim;
+    const proto::Seconds age = now.steady - entry.since.steady;
+    lines += proto::encode(proto::Request{
+        ++id,
+        proto::Reclaim{claim.path, claim.mode, {}, claim.reason, entry.token, entry.ticket, age}});
+    files.push_back(os_locks_.descriptor(entry.ticket));
+  });
+  lines += proto::encode(proto::Request{++id, proto::Detach{client.stated_command}});
+  sessions_.keep(client.session, lines, files);
 }
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const proto::List& list,

@@ -25,6 +25,7 @@
 #include "daemon/arbiter.hpp"
 #include "daemon/os_locks.hpp"
 #include "daemon/peer.hpp"
+#include "daemon/user_limits.hpp"
 #include "proto/codec.hpp"
 #include "proto/descriptor.hpp"
 
@@ -46,15 +47,23 @@ class Sessions {
 
   // Calls settle() again, after others had their turn.
   virtual void settle_later() = 0;
+
+  // Sees to it that the session outlives this daemon: the lines, said to the next one with those
+  // files, bring it back. For a client that cannot say them itself any more.
+  virtual void keep(SessionId session, const std::string& lines, const std::vector<int>& files) = 0;
 };
 
 class Dispatch {
  public:
-  Dispatch(Sessions& sessions, OsLocks& os_locks, std::string socket_path);
+  Dispatch(Sessions& sessions, OsLocks& os_locks, std::string socket_path, UserLimits limits = {});
+
+  // May this peer have a session? Else why not, for it to read.
+  [[nodiscard]] std::expected<void, locket::proto::Error> admits(const Peer& peer) const;
 
   // The session's events, in this order; the peer lives until closed().
   void opened(SessionId session, const Peer& peer);
-  // An error where it can no longer be told which descriptor goes with which request.
+  // An error where it can no longer be told which descriptor goes with which request. An empty
+  // descriptor stands for one that the daemon could not take.
   [[nodiscard]] std::expected<void, locket::proto::Error> received(
       SessionId session, std::string_view line, std::deque<locket::proto::Descriptor>& descriptors);
   void closed(SessionId session);
@@ -103,6 +112,8 @@ class Dispatch {
   Outcome enter(Client&, const Request&, locket::proto::Descriptor file, Claim claim,
                 const std::optional<Former>& former);
 
+  [[nodiscard]] UserHas what_has(UserId user) const;
+
   void pump();
   void perform(const Granted& event);
   void perform(const Queued& event);
@@ -115,6 +126,7 @@ class Dispatch {
   void perform(const Discard& event) { os_locks_.discard(event.ticket); }
 
   void reply(SessionId session, std::optional<RequestId> id, locket::proto::Answer answer);
+  void keep(const Client& client);
   void drain(std::vector<SessionId> sessions);
   void answer_one_list();
   [[nodiscard]] locket::proto::Page page_of(const locket::proto::List& list) const;
@@ -125,10 +137,12 @@ class Dispatch {
   Sessions& sessions_;
   OsLocks& os_locks_;
   const std::string socket_path_;
+  const UserLimits limits_;
   const Instant started_;
   Arbiter arbiter_;
   std::optional<Monotonic> recovery_end_;
   boost::unordered_flat_map<SessionId, Client> clients_;
+  boost::unordered_flat_map<UserId, std::size_t> sessions_of_;  // who has any
   std::map<SessionId, std::deque<PendingList>> lists_;
   SessionId last_listed_ = 0;      // whose turn it was
   std::uint64_t last_list_ = 0;    // that came

@@ -18,6 +18,9 @@ class FlockLocks final : public OsLocks {
 
   void report_to(Report report) override { report_ = std::move(report); }
   void adopt(Ticket ticket, locket::proto::Descriptor file) override;
+  [[nodiscard]] int descriptor(Ticket ticket) const override {
+    return files_.at(ticket).file.get();
+  }
   void try_lock(Ticket ticket, Mode mode) override;
   void await_lock(Ticket ticket, Mode mode) override;
   void check_lock(Ticket ticket, Mode mode) override;

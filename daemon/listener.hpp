@@ -5,7 +5,9 @@
 #include <expected>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "daemon/service_manager.hpp"
 #include "proto/descriptor.hpp"
 #include "proto/errors.hpp"
 
@@ -14,9 +16,10 @@ namespace locketd {
 // Owned by Server. Its end removes the socket file where it was made here and is still this one.
 class Listener {
  public:
-  // From LISTEN_FDS (sd_listen_fds(3)) where systemd started us with a socket; else binds `path`:
-  // makes its folder, replaces a socket that no daemon answers at, and refuses where one does.
-  static std::expected<Listener, locket::proto::Error> open(const std::string& path);
+  // The one that systemd handed over, where it did; else binds `path`: makes its folder, replaces a
+  // socket that no daemon answers at, and refuses where one does.
+  static std::expected<Listener, locket::proto::Error> open(const std::string& path,
+                                                            std::vector<Inherited::Named> handed);
 
   Listener(Listener&&) noexcept = default;
   Listener& operator=(Listener&&) noexcept = delete;
@@ -37,8 +40,6 @@ class Listener {
   Listener(locket::proto::Descriptor socket, std::string path)
       : socket_(std::move(socket)), path_(std::move(path)) {}
 
-  // An empty descriptor where there is none.
-  static std::expected<locket::proto::Descriptor, locket::proto::Error> inherited();
   static std::expected<Listener, locket::proto::Error> bind(const std::string& path);
 
   locket::proto::Descriptor socket_;

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -24,8 +23,7 @@ using locket::proto::Descriptor;
 using locket::proto::Errc;
 using locket::proto::Error;
 
-constexpr int kFirstInherited = 3;  // SD_LISTEN_FDS_START
-constexpr int kBacklog = 4096;      // the kernel's own default for net.core.somaxconn
+constexpr int kBacklog = 4096;  // the kernel's own default for net.core.somaxconn
 
 std::unexpected<Error> os_error(std::string what) {
   const int error = errno;
@@ -146,15 +144,21 @@ std::expected<std::string, Error> address_of(int socket) {
 
 }  // namespace
 
-std::expected<Listener, Error> Listener::open(const std::string& path) {
-  auto socket = inherited();
-  if (!socket) return std::unexpected(socket.error());
-  if (*socket) {
-    auto address = address_of(socket->get());
-    if (!address) return std::unexpected(address.error());
-    return Listener(std::move(*socket), std::move(*address));
+std::expected<Listener, Error> Listener::open(const std::string& path,
+                                              std::vector<Inherited::Named> handed) {
+  if (handed.empty()) return bind(path);
+  if (handed.size() > 1) {
+    return std::unexpected(
+        Error{Errc::invalid_params,
+              fmt::format("{} sockets came by LISTEN_FDS, but locketd takes one socket: its unit "
+                          "needs one ListenStream=",
+                          handed.size())});
   }
-  return bind(path);
+  Descriptor socket = std::move(handed.front().descriptor);
+  auto address = address_of(socket.get());
+  if (!address) return std::unexpected(address.error());
+  ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
+  return Listener(std::move(socket), std::move(*address));
 }
 
 Listener::~Listener() {
@@ -163,27 +167,6 @@ Listener::~Listener() {
       info.st_ino == made_->inode) {
     ::unlink(path_.c_str());
   }
-}
-
-std::expected<Descriptor, Error> Listener::inherited() {
-  const char* pid = std::getenv("LISTEN_PID");
-  const char* count = std::getenv("LISTEN_FDS");
-  const bool ours = pid != nullptr && count != nullptr && pid == std::to_string(::getpid());
-  const std::string given = ours ? count : "0";
-  ::unsetenv("LISTEN_PID");
-  ::unsetenv("LISTEN_FDS");
-  ::unsetenv("LISTEN_FDNAMES");
-  if (given == "0") return Descriptor();
-  if (given != "1") {
-    return std::unexpected(
-        Error{Errc::invalid_params,
-              fmt::format("LISTEN_FDS is {}, but locketd takes one socket: its unit needs one "
-                          "ListenStream=",
-                          shown(given))});
-  }
-  ::fcntl(kFirstInherited, F_SETFD, FD_CLOEXEC);
-  ::fcntl(kFirstInherited, F_SETFL, ::fcntl(kFirstInherited, F_GETFL) | O_NONBLOCK);
-  return Descriptor(kFirstInherited);
 }
 
 std::expected<Listener, Error> Listener::bind(const std::string& path) {

@@ -9,6 +9,7 @@
 #include "daemon/log.hpp"
 #include "daemon/options.hpp"
 #include "daemon/server.hpp"
+#include "daemon/service_manager.hpp"
 #include "proto/text.hpp"
 #include "proto/version.hpp"
 
@@ -26,14 +27,15 @@ void hold_back_end(int how) {
 
 int serve(const locketd::Options& options) {
   hold_back_end(SIG_BLOCK);
-  auto listener = locketd::Listener::open(options.socket);
+  auto inherited = locketd::Inherited::take();
+  auto listener = locketd::Listener::open(options.socket, std::move(inherited.sockets));
   if (!listener) {
     locketd::log::error("{}", listener.error().message);
     return EX_UNAVAILABLE;
   }
   locketd::log::info("locketd {} listens on {}", locket::proto::kVersion,
                      locket::proto::escape(listener->path()));
-  locketd::Server server(std::move(*listener));
+  locketd::Server server(std::move(*listener), options.limits, std::move(inherited.kept));
   hold_back_end(SIG_UNBLOCK);
   server.run();
   locketd::log::info("stopped; holders keep their locks");

@@ -19,6 +19,19 @@ std::string is_socket_path(const std::string& path) {
   return checked ? "" : checked.error().message;
 }
 
+void add_limits(CLI::App& app, UserLimits& limits) {
+  const auto add = [&app](const char* name, std::size_t& limit, const char* what) {
+    auto* option = app.add_option(name, limit, what)->type_name("N")->group("Limits for each user");
+    option->check(CLI::Range(1, 10'000'000));
+    return option;
+  };
+  add("--max-sessions-per-user", limits.sessions, "Connections")->capture_default_str();
+  add("--max-held-per-user", limits.held, "Locks held")->capture_default_str();
+  add("--max-waiting-per-user", limits.waiting, "Requests that wait")->capture_default_str();
+  add("--max-descriptors-per-user", limits.descriptors,
+      "Descriptors kept for all of these (default: 7/8 of the daemon's own limit)");
+}
+
 }  // namespace
 
 std::optional<Options> parse_options(int argc, const char* const* argv, int& exit_status) {
@@ -42,6 +55,8 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
       ->type_name("LEVEL")
       ->check(CLI::IsMember({"error", "warning", "info", "debug"}))
       ->capture_default_str();
+  UserLimits limits;
+  add_limits(app, limits);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -54,7 +69,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
     }
     return std::nullopt;
   }
-  return Options{socket, *log::level_from(level)};
+  return Options{socket, *log::level_from(level), limits};
 }
 
 }  // namespace locketd

@@ -6,12 +6,14 @@
 #include <string>
 
 #include "daemon/log.hpp"
+#include "daemon/user_limits.hpp"
 
 namespace locketd {
 
 struct Options {
   std::string socket;
   log::Level log_level = log::Level::info;
+  UserLimits limits;
 };
 
 // None when the process should end with `exit_status`: after --help, --version or a mistake, about

@@ -29,6 +29,9 @@ class OsLocks {
   // Takes custody of the descriptor until discard().
   virtual void adopt(Ticket ticket, locket::proto::Descriptor file) = 0;
 
+  // It stays in custody here.
+  [[nodiscard]] virtual int descriptor(Ticket ticket) const = 0;
+
   virtual void try_lock(Ticket ticket, Mode mode) = 0;
   virtual void await_lock(Ticket ticket, Mode mode) = 0;
 

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "daemon/peer.hpp"
 #include "proto/text.hpp"
@@ -24,10 +25,16 @@ using locket::proto::Error;
 constexpr int SO_PEERPIDFD = 77;  // asm-generic/socket.h of Linux 6.5
 #endif
 
+bool out_of_descriptors(int error) {
+  return error == EMFILE || error == ENFILE;
+}
+
+// None, and errno says why.
 Descriptor open_process(int socket, pid_t pid) {
   int fd = -1;
   socklen_t size = sizeof fd;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &fd, &size) == 0) return Descriptor(fd);
+  if (out_of_descriptors(errno)) return {};
   // Older kernels: the pid could have been reused between connect(2) and here, which would only
   // make us watch a wrong process; the connection's own end still ends the session.
   if (pid <= 0) return {};
@@ -42,7 +49,12 @@ std::expected<Peer, Error> identify_peer(int socket) {
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
     return std::unexpected(Error{Errc::internal_error, std::strerror(errno), errno});
   }
-  return Peer{credentials.pid, credentials.uid, open_process(socket, credentials.pid)};
+  Descriptor process = open_process(socket, credentials.pid);
+  // Without a pidfd a session is a little less; without the room for one it would be none for long.
+  if (!process && out_of_descriptors(errno)) {
+    return std::unexpected(Error{Errc::limit_reached, std::strerror(errno), errno});
+  }
+  return Peer{credentials.pid, credentials.uid, std::move(process)};
 }
 
 bool has_ended(const Peer& peer) {

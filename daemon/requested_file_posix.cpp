@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/requested_file.hpp"
+#include "daemon/user_limits.hpp"
 #include "proto/lock_file.hpp"
 #include "proto/text.hpp"
 
@@ -45,13 +46,17 @@ std::expected<Descriptor, Error> open_for(const Peer& peer, const proto::Acquire
 
 }  // namespace
 
+std::expected<Descriptor, Error> take_passed_file(std::deque<Descriptor>& descriptors) {
+  Descriptor file = std::move(descriptors.front());
+  descriptors.pop_front();
+  if (!file) return std::unexpected(out_of_descriptors());
+  return file;
+}
+
 std::expected<Descriptor, Error> take_requested_file(const Peer& peer,
                                                      const proto::Acquire& acquire,
                                                      std::deque<Descriptor>& descriptors) {
-  if (descriptors.empty()) return open_for(peer, acquire);
-  Descriptor file = std::move(descriptors.front());
-  descriptors.pop_front();
-  return file;
+  return descriptors.empty() ? open_for(peer, acquire) : take_passed_file(descriptors);
 }
 
 }  // namespace locketd

@@ -1,5 +1,8 @@
 #include "daemon/server.hpp"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -16,13 +19,17 @@
 
 #include "daemon/dispatch.hpp"
 #include "daemon/flock_locks.hpp"
+#include "daemon/kept_sessions.hpp"
 #include "daemon/log.hpp"
 #include "daemon/session.hpp"
-#include "proto/text.hpp"
+#include "proto/codec.hpp"
+#include "proto/descriptor.hpp"
+#include "proto/transport.hpp"
 
 namespace locketd {
 
 namespace asio = boost::asio;
+namespace proto = locket::proto;
 
 namespace {
 
@@ -34,11 +41,15 @@ constexpr std::chrono::milliseconds kAcceptRest{50};
 // every 100 ms at least, and at first much more often.
 constexpr std::chrono::milliseconds kRecovery{250};
 
+proto::Descriptor open_spare() {
+  return proto::Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
 }  // namespace
 
 class Server::Loop final : public Sessions, public SessionOwner {
  public:
-  explicit Loop(Listener listener);
+  Loop(Listener listener, const UserLimits& limits, std::vector<Inherited::Named> kept);
 
   void run();
 
@@ -47,6 +58,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void send(SessionId session, std::string line) override;
   void drain(SessionId session) override;
   void settle_later() override;
+  void keep(SessionId session, const std::string& lines, const std::vector<int>& files) override;
 
   // SessionOwner, for the sessions.
   Dispatch& dispatch() override { return dispatch_; }
@@ -59,6 +71,9 @@ class Server::Loop final : public Sessions, public SessionOwner {
 
   asio::awaitable<void> accept_loop();
   void open_session(Session::Socket socket);
+  void restore(KeptSession kept);
+  void refuse(int socket, const proto::Error& error);
+  void refuse_by_spare();
   void flush();
   void arm_timer();
 
@@ -69,6 +84,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   asio::steady_timer timer_;
   Monotonic armed_ = Monotonic::max();
   bool settle_posted_ = false;
+  bool restoring_ = false;
   std::vector<char> buffer_;
   boost::system::error_code short_of_;  // told once, not at every try
   SessionId last_session_ = 0;
@@ -76,9 +92,13 @@ class Server::Loop final : public Sessions, public SessionOwner {
   std::vector<SessionId> to_flush_;
   FlockLocks os_locks_;
   Dispatch dispatch_;
+  ServiceManager manager_;
+  KeptSessions kept_sessions_;
+  proto::Descriptor spare_;  // given up to refuse a connection when there is no other
 };
 
-Server::Server(Listener listener) : loop_(std::make_unique<Loop>(std::move(listener))) {}
+Server::Server(Listener listener, const UserLimits& limits, std::vector<Inherited::Named> kept)
+    : loop_(std::make_unique<Loop>(std::move(listener), limits, std::move(kept))) {}
 
 Server::~Server() = default;
 
@@ -86,7 +106,7 @@ void Server::run() {
   loop_->run();
 }
 
-Server::Loop::Loop(Listener listener)
+Server::Loop::Loop(Listener listener, const UserLimits& limits, std::vector<Inherited::Named> kept)
     : listener_(std::move(listener)),
       acceptor_(context_, {}, listener_.descriptor()),
       signals_(context_, SIGTERM, SIGINT),
@@ -98,13 +118,22 @@ Server::Loop::Loop(Listener listener)
           batch_done();
         });
       }),
-      dispatch_(*this, os_locks_, listener_.path()) {}
+      dispatch_(*this, os_locks_, listener_.path(), limits),
+      kept_sessions_(manager_),
+      spare_(open_spare()) {
+  if (listener_.had_predecessor() || !kept.empty()) {
+    dispatch_.recover_until(now().steady + kRecovery);
+  }
+  for (auto& session : kept_sessions_.take(std::move(kept), now().steady))
+    restore(std::move(session));
+}
 
 void Server::Loop::run() {
-  if (listener_.had_predecessor()) {
-    dispatch_.recover_until(now().steady + kRecovery);
-    arm_timer();
-  }
+  // So that the next daemon knows of this one, also where nothing else is kept.
+  manager_.forget("predecessor");
+  manager_.keep("predecessor", spare_.get());
+  manager_.tell("READY=1");
+  batch_done();
   signals_.async_wait([this](const auto& error, int) {
     if (!error) context_.stop();
   });
@@ -112,6 +141,7 @@ void Server::Loop::run() {
     if (failure) std::rethrow_exception(failure);  // nobody else would ever be accepted
   });
   context_.run();
+  manager_.tell("STOPPING=1");
   std::ignore = acceptor_.release();  // the listener closes it
 }
 
@@ -141,6 +171,12 @@ void Server::Loop::settle_later() {
   });
 }
 
+void Server::Loop::keep(SessionId session, const std::string& lines,
+                        const std::vector<int>& files) {
+  if (restoring_) return;  // it is kept
+  kept_sessions_.keep(session, sessions_.at(session)->peer(), lines, files, now().steady);
+}
+
 void Server::Loop::batch_done() {
   dispatch_.settle();
   flush();
@@ -153,6 +189,7 @@ void Server::Loop::ended(SessionId session) {
   const auto kept = std::move(found->second);  // dispatch looks at its peer until closed() returns
   sessions_.erase(found);
   dispatch_.closed(session);
+  kept_sessions_.forget(session);
 }
 
 asio::awaitable<void> Server::Loop::accept_loop() {
@@ -166,6 +203,7 @@ asio::awaitable<void> Server::Loop::accept_loop() {
     } else {
       if (error != short_of_) log::warning("cannot accept connections: {}", error.message());
       short_of_ = error;
+      if (error == asio::error::no_descriptors) refuse_by_spare();
       asio::steady_timer rest(context_, kAcceptRest);
       co_await rest.async_wait(kNoThrow);
     }
@@ -176,6 +214,13 @@ void Server::Loop::open_session(Session::Socket socket) {
   auto peer = identify_peer(socket.native_handle());
   if (!peer) {
     log::warning("a connection was closed: cannot tell whose it is: {}", peer.error().message);
+    const bool full = peer.error().code == proto::Errc::limit_reached;
+    refuse(socket.native_handle(), full ? out_of_descriptors() : peer.error());
+    return;
+  }
+  if (const auto admitted = dispatch_.admits(*peer); !admitted) {
+    log::info("a connection of pid {} was refused: {}", peer->pid, admitted.error().message);
+    refuse(socket.native_handle(), admitted.error());
     return;
   }
   const SessionId id = ++last_session_;
@@ -183,6 +228,38 @@ void Server::Loop::open_session(Session::Socket socket) {
   sessions_.emplace(id, session);
   dispatch_.opened(id, session->peer());
   session->start();
+}
+
+// Whose client cannot speak for itself: its lines are as if it had just said them.
+void Server::Loop::restore(KeptSession kept) {
+  const SessionId id = ++last_session_;
+  kept_sessions_.adopt(id, kept);
+  auto session =
+      std::make_shared<Session>(*this, id, Session::Socket(context_), std::move(kept.peer));
+  sessions_.emplace(id, session);
+  dispatch_.opened(id, session->peer());
+  restoring_ = true;
+  for (const std::string& line : kept.lines) {
+    std::ignore = dispatch_.received(id, line, kept.files);
+  }
+  restoring_ = false;
+  session->start();
+}
+
+// One line that says why; whoever sent a request finds it ahead of the connection's end.
+void Server::Loop::refuse(int socket, const proto::Error& error) {
+  std::ignore = proto::try_send(
+      socket, proto::encode(proto::Reply{std::nullopt, proto::Failure{.error = error}}), -1);
+}
+
+// Otherwise those who connect would wait in the backlog with no word.
+void Server::Loop::refuse_by_spare() {
+  const proto::Error error = out_of_descriptors();
+  spare_.reset();
+  const proto::Descriptor socket(
+      ::accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (socket) refuse(socket.get(), error);
+  spare_ = open_spare();
 }
 
 void Server::Loop::flush() {

@@ -6,14 +6,18 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "daemon/listener.hpp"
+#include "daemon/service_manager.hpp"
+#include "daemon/user_limits.hpp"
 
 namespace locketd {
 
 class Server {
  public:
-  explicit Server(Listener listener);
+  // `kept` is what an earlier daemon gave to the service manager.
+  Server(Listener listener, const UserLimits& limits, std::vector<Inherited::Named> kept);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -48,7 +48,8 @@ void Session::start() {
   const auto spawn = [this](Awaitable<void> coroutine) {
     asio::co_spawn(socket_.get_executor(), std::move(coroutine), rethrow);
   };
-  spawn(read_loop());
+  input_over_ = !socket_.is_open();
+  if (!input_over_) spawn(read_loop());
   if (peer_.process) {
     process_.assign(peer_.process.get());
     spawn(watch_process());
@@ -158,10 +159,8 @@ std::size_t Session::receive() {
   }
   if (received->bytes == 0) return 0;
   lines_.append({buffer.data(), received->bytes});
-  if (received->truncated) {
-    violate({proto::Errc::limit_reached, "locketd could not take the descriptors that came"});
-    return 0;
-  }
+  // The request of the first one that there was no room for is refused (requested_file.hpp).
+  if (received->truncated) descriptors_.emplace_back();
   handle_lines();
   return received->bytes;
 }

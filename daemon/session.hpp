@@ -49,6 +49,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // A client whose every request is refused at once while it is busy elsewhere stays below.
   static constexpr std::size_t kOutboxLimit = 16 * 1024 * 1024;
 
+  // A socket that is not open: the client has become another program, and only its end is awaited.
   Session(SessionOwner& owner, SessionId id, Socket socket, Peer peer);
   ~Session();
   Session(const Session&) = delete;

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <sstream>
 #include <system_error>
@@ -227,6 +228,32 @@ std::string Child::errors() const {
 
 Ended run(const Command& command) {
   return Child(command).finish();
+}
+
+Bystander::Bystander(uid_t user, const std::function<void()>& body) {
+  auto [done_here, done_there] = make_pipe();
+  pid_ = ::fork();
+  if (pid_ < 0) fail("fork");
+  if (pid_ == 0) {
+    if (user != ::geteuid() && !become(user)) ::_exit(kCannotStart);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    try {
+      body();
+    } catch (const std::exception& error) {
+      std::ignore = ::write(STDERR_FILENO, error.what(), std::strlen(error.what()));
+      ::_exit(1);
+    }
+    std::ignore = ::write(done_there.get(), ".", 1);
+    for (;;) ::pause();
+  }
+  done_there.reset();
+  char done = 0;
+  if (::read(done_here.get(), &done, 1) != 1) ADD_FAILURE() << "the bystander has failed";
+}
+
+Bystander::~Bystander() {
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
 }
 
 int in_process_of(uid_t user, const std::function<int()>& body) {

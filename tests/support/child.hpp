@@ -83,4 +83,17 @@ Ended run(const Command& command);
 // Runs `body` in a forked process of that user, and returns what it returned.
 int in_process_of(uid_t user, const std::function<int()>& body);
 
+// The same beside the test, which waits for `body` to have been done; then the process stays as it
+// is, with all that it has open, until the end of this object.
+class Bystander {
+ public:
+  Bystander(uid_t user, const std::function<void()>& body);
+  ~Bystander();
+  Bystander(const Bystander&) = delete;
+  Bystander& operator=(const Bystander&) = delete;
+
+ private:
+  pid_t pid_ = -1;
+};
+
 }  // namespace locket::test

@@ -1,0 +1,179 @@
+#include <fmt/core.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <fstream>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+#include "daemon/kept_sessions.hpp"
+#include "daemon/log.hpp"
+#include "proto/codec.hpp"
+
+namespace locketd {
+
+namespace proto = locket::proto;
+using proto::Descriptor;
+
+namespace {
+
+constexpr std::string_view kRecord = "record";
+constexpr std::string_view kProcess = "process";
+
+// "session.UID.KEPT_AT.SEQUENCE" is a session's name, and with one of these behind it a
+// descriptor's.
+std::string name_of(const std::string& session, std::string_view part) {
+  return fmt::format("{}.{}", session, part);
+}
+std::string file_name(const std::string& session, std::size_t index) {
+  return fmt::format("{}.file-{}", session, index);
+}
+
+std::int64_t ticks(Monotonic time) {
+  return std::chrono::nanoseconds(time.time_since_epoch()).count();
+}
+
+struct Name {
+  UserId user = 0;
+  Monotonic kept_at;
+};
+
+std::optional<Name> parse(const std::string& name) {
+  std::istringstream parts(name);
+  std::string word;
+  std::int64_t user = 0;
+  std::int64_t kept_at = 0;
+  char dot = 0;
+  std::getline(parts, word, '.');
+  if (word != "session" || !(parts >> user >> dot >> kept_at)) return std::nullopt;
+  return Name{static_cast<UserId>(user), Monotonic(std::chrono::duration_cast<Monotonic::duration>(
+                                             std::chrono::nanoseconds(kept_at)))};
+}
+
+Descriptor make_record(const std::string& text) {
+  Descriptor file(::memfd_create("locketd-session", MFD_CLOEXEC));
+  if (file &&
+      ::pwrite(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    file.reset();
+  }
+  return file;
+}
+
+std::string read_record(int file) {
+  struct stat info{};
+  ::fstat(file, &info);
+  std::string text(static_cast<std::size_t>(info.st_size), '\0');
+  const ssize_t length = ::pread(file, text.data(), text.size(), 0);
+  text.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
+  return text;
+}
+
+// proc_pid_fdinfo(5); 0 where it has ended.
+std::int64_t pid_of(const Descriptor& process) {
+  std::ifstream info(fmt::format("/proc/self/fdinfo/{}", process.get()));
+  for (std::string word; info >> word;) {
+    std::int64_t pid = 0;
+    if (word == "Pid:" && info >> pid) return std::max<std::int64_t>(pid, 0);
+  }
+  return 0;
+}
+
+// The lines, in which what was that old then is older now.
+std::vector<std::string> lines_in(const std::string& text, std::chrono::nanoseconds since) {
+  std::vector<std::string> lines;
+  std::istringstream all(text);
+  for (std::string line; std::getline(all, line);) {
+    auto request = proto::decode_request(line);
+    if (!request) continue;
+    if (auto* reclaim = std::get_if<proto::Reclaim>(&request->call)) reclaim->age += since;
+    line = proto::encode(*request);
+    line.pop_back();  // the line feed
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+struct Parts {
+  Descriptor record;
+  Descriptor process;
+  std::map<std::size_t, Descriptor> files;
+};
+
+void sort_in(Parts& parts, std::string_view part, Descriptor descriptor) {
+  if (part == kRecord) {
+    parts.record = std::move(descriptor);
+  } else if (part == kProcess) {
+    parts.process = std::move(descriptor);
+  } else if (const auto dash = part.find('-'); dash != std::string_view::npos) {
+    std::size_t index = 0;
+    std::from_chars(part.data() + dash + 1, part.data() + part.size(), index);
+    parts.files[index] = std::move(descriptor);
+  }
+}
+
+}  // namespace
+
+void KeptSessions::keep(SessionId session, const Peer& peer, const std::string& lines,
+                        const std::vector<int>& files, Monotonic now) {
+  if (!manager_.is_there()) return;
+  const Descriptor record = make_record(lines);
+  if (!record) return log::warning("a session cannot be kept: no memory for its record");
+  Kept kept{fmt::format("session.{}.{}.{}", peer.uid, ticks(now), session), files.size()};
+  manager_.keep(name_of(kept.name, kRecord), record.get());
+  manager_.keep(name_of(kept.name, kProcess), peer.process.get());
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    manager_.keep(file_name(kept.name, i), files[i]);
+  }
+  if (const auto before = sessions_.find(session); before != sessions_.end()) forget(session);
+  sessions_[session] = std::move(kept);
+}
+
+void KeptSessions::adopt(SessionId session, const KeptSession& kept) {
+  sessions_[session] = {kept.name, kept.files.size()};
+}
+
+void KeptSessions::forget(SessionId session) {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  forget(found->second.name, found->second.files);
+  sessions_.erase(found);
+}
+
+void KeptSessions::forget(const std::string& name, std::size_t files) const {
+  manager_.forget(name_of(name, kRecord));
+  manager_.forget(name_of(name, kProcess));
+  for (std::size_t i = 0; i < files; ++i) manager_.forget(file_name(name, i));
+}
+
+std::vector<KeptSession> KeptSessions::take(std::vector<Inherited::Named> kept,
+                                            Monotonic now) const {
+  std::map<std::string, Parts> sessions;
+  for (auto& [name, descriptor] : kept) {
+    const auto dot = name.rfind('.');
+    if (dot == std::string::npos) continue;
+    sort_in(sessions[name.substr(0, dot)], std::string_view(name).substr(dot + 1),
+            std::move(descriptor));
+  }
+  std::vector<KeptSession> whole;
+  for (auto& [name, parts] : sessions) {
+    const auto known = parse(name);
+    if (!known || !parts.record || !parts.process) {
+      // Whoever it was, nobody would ever free it.
+      for (auto& [index, file] : parts.files) ::flock(file.get(), LOCK_UN);
+      forget(name, parts.files.size());
+      continue;
+    }
+    KeptSession& session = whole.emplace_back();
+    session.name = name;
+    session.lines = lines_in(read_record(parts.record.get()), now - known->kept_at);
+    session.peer = {pid_of(parts.process), known->user, std::move(parts.process)};
+    for (auto& [index, file] : parts.files) session.files.push_back(std::move(file));
+  }
+  return whole;
+}
+
+}  // namespace locketd

@@ -1,0 +1,71 @@
+#include "daemon/user_limits.hpp"
+
+#include <fmt/core.h>
+
+#include <string_view>
+
+#include "daemon/descriptor_use.hpp"
+
+namespace locketd {
+namespace {
+
+using locket::proto::Errc;
+using locket::proto::Error;
+using Outcome = std::expected<void, Error>;
+
+constexpr std::size_t kDescriptorsOfSession = 2;  // its socket, and the pidfd
+
+Outcome below(std::size_t limit, std::size_t has, UserId user, std::string_view what,
+              std::string_view option) {
+  if (has < limit) return {};
+  return std::unexpected(Error{Errc::limit_reached,
+                               fmt::format("user {} {} {}, which is the limit of this locketd ({})",
+                                           user, what, has, option)});
+}
+
+Outcome descriptors_left(const UserLimits& limits, UserId user, const UserHas& has) {
+  return below(limits.descriptors, has.descriptors(), user,
+               "makes it keep descriptors:", "--max-descriptors-per-user");
+}
+
+}  // namespace
+
+UserLimits settled(UserLimits limits) {
+  if (limits.descriptors == 0) limits.descriptors = descriptor_limit() / 8 * 7;
+  return limits;
+}
+
+std::size_t UserHas::descriptors() const {
+  return kDescriptorsOfSession * sessions + claims.held + claims.waiting;
+}
+
+Outcome admits_session(const UserLimits& limits, UserId user, const UserHas& has) {
+  if (auto few =
+          below(limits.sessions, has.sessions, user, "has sessions:", "--max-sessions-per-user");
+      !few) {
+    return few;
+  }
+  return descriptors_left(limits, user, has);
+}
+
+Outcome admits_claim(const UserLimits& limits, UserId user, const UserHas& has) {
+  if (auto few = below(limits.held, has.claims.held, user, "holds locks:", "--max-held-per-user");
+      !few) {
+    return few;
+  }
+  if (auto few = below(limits.waiting, has.claims.waiting, user,
+                       "waits for locks:", "--max-waiting-per-user");
+      !few) {
+    return few;
+  }
+  return descriptors_left(limits, user, has);
+}
+
+Error out_of_descriptors() {
+  return {Errc::limit_reached,
+          fmt::format("locketd has no descriptor left: {} of {} are open; raise its limit "
+                      "(LimitNOFILE= in its unit, or ulimit -n)",
+                      descriptors_open(), descriptor_limit())};
+}
+
+}  // namespace locketd

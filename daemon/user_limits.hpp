@@ -1,0 +1,43 @@
+// What one user may have of the daemon's at a time, so that nobody uses up what others need (C15).
+//
+// Pure. The errors are for people: they name the limit, the number and the option that sets it.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+
+#include "daemon/arbiter.hpp"
+#include "proto/errors.hpp"
+
+namespace locketd {
+
+struct UserLimits {
+  // Far more than people and their services have, and less than would hurt: a session takes some
+  // kilobytes of memory and two descriptors, a claim less than one and one.
+  std::size_t sessions = 8'192;
+  std::size_t held = 65'536;
+  std::size_t waiting = 65'536;
+  std::size_t descriptors = 0;  // 0: seven eighths of all that the daemon may have
+};
+
+// With that put in numbers.
+UserLimits settled(UserLimits limits);
+
+struct UserHas {
+  std::size_t sessions = 0;
+  Arbiter::Use claims;
+  [[nodiscard]] std::size_t descriptors() const;
+};
+
+// May this user have one session, or one claim, more? Errc::limit_reached where not.
+std::expected<void, locket::proto::Error> admits_session(const UserLimits& limits, UserId user,
+                                                         const UserHas& has);
+std::expected<void, locket::proto::Error> admits_claim(const UserLimits& limits, UserId user,
+                                                       const UserHas& has);
+
+// For the whole daemon: what to say to somebody for whom there is no descriptor left.
+locket::proto::Error out_of_descriptors();
+
+}  // namespace locketd

@@ -1,0 +1,305 @@
+// What one user may have, and what happens when the daemon itself has nothing left: C15.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <deque>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/support/daemon.hpp"
+#include "tests/support/process_facts.hpp"
+#include "tests/support/raw_client.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+namespace locket::test {
+namespace {
+
+class Limits : public ::testing::Test {
+ protected:
+  // With these options, and no more descriptors than that.
+  void start(const std::vector<std::string>& options, std::optional<int> descriptors = {}) {
+    Command command = Daemon::command(socket_, options);
+    if (descriptors) {
+      const std::string limit = "--nofile=" + std::to_string(*descriptors);
+      command.words.insert(command.words.begin(), {"prlimit", limit});
+    }
+    daemon_ = std::make_unique<Child>(command);
+    ASSERT_TRUE(eventually([&] { return answers(socket_); })) << daemon_->errors();
+    // Until that session is forgotten, which would count.
+    ASSERT_TRUE(eventually([&] { return sockets_of_daemon() == 1; }));
+  }
+
+  // Its listening one, and one a session.
+  std::ptrdiff_t sockets_of_daemon() {
+    return std::ranges::count_if(open_descriptors(daemon_->pid()), [](const std::string& target) {
+      return target.starts_with("socket:");
+    });
+  }
+
+  void TearDown() override {
+    daemon_->signal(SIGTERM);
+    EXPECT_EQ(daemon_->finish().status, 0) << daemon_->errors();
+  }
+
+  // What the daemon says in place of an answer, before it hangs up.
+  std::string refusal() {
+    RawClient client(socket_, RawClient::Greeting::none);
+    greet(client);
+    const auto line = client.next();
+    if (!line || !line->contains("error")) return "served: " + (line ? line->dump() : "");
+    EXPECT_EQ((*line)["error"]["data"]["name"], "limit_reached");
+    EXPECT_TRUE(client.is_ended_by_daemon());
+    return (*line)["error"]["message"];
+  }
+
+  // The daemon may have hung up already.
+  static void greet(RawClient& client) {
+    client.send(
+        {{"jsonrpc", "2.0"}, {"id", 1}, {"method", "hello"}, {"params", {{"protocol", 1}}}});
+  }
+
+  bool is_served() { return refusal().starts_with("served"); }
+
+  std::string refusal_of(RawClient& client, const std::string& path, Json params = Json::object()) {
+    const Json error = client.error(client.acquire(path, std::move(params)));
+    EXPECT_EQ(error["data"]["name"], "limit_reached");
+    return error["message"];
+  }
+
+  static testing::AssertionResult names(const std::string& text, const std::string& part) {
+    if (text.find(part) != std::string::npos) return testing::AssertionSuccess();
+    return testing::AssertionFailure() << "no \"" << part << "\" in: " << text;
+  }
+
+  static std::string user() { return "user " + std::to_string(::geteuid()) + ' '; }
+
+  TemporaryFolder folder_;
+  std::string socket_ = folder_ / "locketd.sock";
+  std::unique_ptr<Child> daemon_;
+};
+
+// ---- Of a user ----
+
+TEST_F(Limits, Sessions_of_a_user_are_limited_and_one_that_ends_makes_room_C15) {
+  start({"--max-sessions-per-user", "2"});
+  RawClient one(socket_);
+  auto other = std::make_unique<RawClient>(socket_);
+  other->call("status");
+  const std::string said = refusal();
+  EXPECT_TRUE(names(said, user() + "has sessions: 2")) << said;
+  EXPECT_TRUE(names(said, "--max-sessions-per-user")) << said;
+  EXPECT_EQ(one.call("status")["sessions"], 2);
+  other.reset();
+  EXPECT_TRUE(eventually([&] { return is_served(); }));
+}
+
+TEST_F(Limits, Held_locks_of_a_user_are_limited_over_all_its_sessions_C15) {
+  start({"--max-held-per-user", "3"});
+  RawClient one(socket_);
+  RawClient other(socket_);
+  one.lock(folder_ / "a");
+  one.lock(folder_ / "b");
+  const Token third = other.lock(folder_ / "c");
+  EXPECT_TRUE(names(refusal_of(one, folder_ / "d"), user() + "holds locks: 3"));
+  EXPECT_TRUE(names(refusal_of(other, folder_ / "d"), "--max-held-per-user"));
+  other.release(third);
+  one.lock(folder_ / "d");
+}
+
+TEST_F(Limits, Waiting_requests_of_a_user_are_limited_C15) {
+  start({"--max-waiting-per-user", "2"});
+  RawClient holder(socket_);
+  RawClient waiter(socket_);
+  const Token held = holder.lock(folder_ / "a");
+  const Id first = waiter.acquire(folder_ / "a");
+  waiter.acquire(folder_ / "a");
+  EXPECT_TRUE(names(refusal_of(waiter, folder_ / "a"), user() + "waits for locks: 2"));
+  EXPECT_TRUE(names(refusal_of(waiter, folder_ / "b"), "--max-waiting-per-user"));
+  holder.release(held);
+  waiter.granted(first);
+  EXPECT_TRUE(waiter.waits(waiter.acquire(folder_ / "a")));
+}
+
+TEST_F(Limits, Descriptors_kept_for_a_user_are_limited_C15) {
+  start({"--max-descriptors-per-user", "5"});
+  RawClient client(socket_);  // two
+  for (const char* name : {"a", "b", "c"}) client.lock(folder_ / name);
+  EXPECT_TRUE(names(refusal_of(client, folder_ / "d"), user() + "makes it keep descriptors: 5"));
+  EXPECT_TRUE(names(refusal(), "--max-descriptors-per-user"));
+}
+
+TEST_F(Limits, Others_are_not_concerned_C15) {
+  const auto other = ordinary_user();
+  if (!other) GTEST_SKIP() << "only root can be two users";
+  start({"--max-held-per-user", "1"});
+  RawClient client(socket_);
+  client.lock(folder_ / "a");
+  refusal_of(client, folder_ / "b");
+  const std::string theirs = folder_.file("theirs");
+  EXPECT_EQ(in_process_of(*other,
+                          [&] {
+                            RawClient them(socket_);
+                            const proto::Descriptor file(::open(theirs.c_str(), O_RDONLY));
+                            them.granted(them.start("acquire", {{"path", theirs}}, {file.get()}));
+                            return 0;
+                          }),
+            0);
+}
+
+TEST_F(Limits, Nonsense_for_a_limit_is_one_line_and_status_64) {
+  for (const char* number : {"0", "-1", "many", "99999999999"}) {
+    const Ended ended = run(Daemon::command(folder_ / "no.sock", {"--max-held-per-user", number}));
+    EXPECT_EQ(ended.status, 64) << number;
+    EXPECT_EQ(std::ranges::count(ended.errors, '\n'), 1) << ended.errors;
+  }
+  start({});
+}
+
+// ---- Of the daemon ----
+
+TEST_F(Limits, A_daemon_without_descriptors_says_so_to_who_connects_and_recovers_C15) {
+  start({}, 40);
+  std::deque<RawClient> clients;
+  std::string said;
+  while (clients.size() < 40 && said.empty()) {
+    auto& client = clients.emplace_back(socket_, RawClient::Greeting::none);
+    greet(client);
+    const auto line = client.next();
+    ASSERT_TRUE(line);
+    if (line->contains("error")) said = (*line)["error"]["message"];
+  }
+  // Its user's share, or all that there is: whichever comes first.
+  EXPECT_TRUE(names(said, "descriptor")) << said;
+  clients.pop_back();
+  EXPECT_GE(clients.size(), 10U);
+  for (auto& client : clients) EXPECT_EQ(client.call("status")["descriptor_limit"], 40);
+  clients.clear();
+  EXPECT_TRUE(eventually([&] { return is_served(); }));
+}
+
+TEST_F(Limits, Where_all_descriptors_are_taken_the_last_one_says_so_C15) {
+  start({"--max-descriptors-per-user", "1000"}, 40);
+  std::deque<RawClient> clients;
+  for (int i = 0; i < 30; ++i) clients.emplace_back(socket_, RawClient::Greeting::none);
+  std::string said;
+  EXPECT_TRUE(eventually([&] {
+    said = refusal();
+    return names(said, "locketd has no descriptor left") && names(said, "LimitNOFILE");
+  })) << said;
+  clients.clear();
+  EXPECT_TRUE(eventually([&] { return is_served(); }));
+}
+
+TEST_F(Limits, A_file_that_there_is_no_descriptor_for_is_refused_and_its_session_goes_on_C15) {
+  start({"--max-descriptors-per-user", "1000"}, 40);
+  RawClient client(socket_);
+  std::vector<Token> held;
+  std::string said;
+  for (int i = 0; i < 40 && said.empty(); ++i) {
+    const Json line = client.answer(client.acquire(folder_ / std::to_string(i)));
+    if (line.contains("error")) {
+      said = line["error"]["message"];
+    } else {
+      held.push_back(line["result"]["token"]);
+    }
+  }
+  EXPECT_TRUE(names(said, "locketd has no descriptor left")) << said;
+  EXPECT_EQ(client.call("status")["holders"], held.size());
+  client.release(held.back());
+  client.lock(folder_ / "after");
+}
+
+// ---- Being very many ----
+
+// As many descriptors as a test may have here.
+std::size_t raise_own_limit(std::size_t wanted) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  if (::geteuid() == 0) limit.rlim_max = std::max<rlim_t>(limit.rlim_max, wanted);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, wanted);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+class Crowds : public Limits {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can be two users, with many descriptors";
+    raise_own_limit(131'072);
+    start({});
+  }
+  void TearDown() override {
+    if (daemon_) Limits::TearDown();
+  }
+
+  // The longest that somebody waits for a free lock.
+  double longest_turn() {
+    RawClient client(socket_);
+    double longest = 0;
+    for (int i = 0; i < 100; ++i) {
+      const auto begin = Clock::now();
+      client.release(client.lock(folder_ / "mine"));
+      longest = std::max(longest, seconds_since(begin));
+    }
+    return longest;
+  }
+};
+
+TEST_F(Crowds, Ten_thousand_sessions_of_a_user_keep_nobody_else_out_C15) {
+  constexpr std::size_t kSessions = 10'000;
+  const std::size_t before = open_descriptors(daemon_->pid()).size();
+  {
+    const Bystander crowd(kNobody, [&] {
+      static std::deque<RawClient> clients;
+      for (std::size_t i = 0; i < kSessions; ++i) {
+        clients.emplace_back(socket_, RawClient::Greeting::none);
+      }
+    });
+    RawClient client(socket_);
+    ASSERT_TRUE(eventually([&] { return client.call("status")["sessions"] > 8'000; }));
+    std::cout << "with " << client.call("status")["sessions"] << " sessions, a turn took "
+              << longest_turn() << " s at most\n";
+    EXPECT_LE(client.call("status")["sessions"], 8'192 + 2);
+    EXPECT_LT(longest_turn(), 5);
+  }
+  EXPECT_TRUE(eventually([&] { return open_descriptors(daemon_->pid()).size() == before; }));
+}
+
+TEST_F(Crowds, A_hundred_thousand_waits_of_a_user_keep_nobody_else_waiting_C15) {
+  constexpr int kWaits = 100'000;
+  constexpr int kSessions = 10;
+  const std::string contended = folder_.file("contended");
+  RawClient holder(socket_);
+  const Token held = holder.lock(contended);
+  {
+    const Bystander crowd(kNobody, [&] {
+      static std::deque<RawClient> clients;
+      for (int i = 0; i < kSessions; ++i) clients.emplace_back(socket_);
+      for (int i = 0; i < kWaits; ++i) {
+        const proto::Descriptor file(::open(contended.c_str(), O_RDONLY | O_CLOEXEC));
+        RawClient& client = clients[static_cast<std::size_t>(i % kSessions)];
+        client.start("acquire", {{"path", contended}}, {file.get()});
+        if (i % 1'000 < kSessions) client.answer(client.start("status"));  // reads refusals, too
+      }
+      for (auto& client : clients) client.answer(client.start("status"));
+    });
+    const std::size_t waiting = holder.call("status")["waiters"];
+    std::cout << "with " << waiting << " waiters, a turn took " << longest_turn() << " s at most\n";
+    EXPECT_GT(waiting, 10'000U);
+    EXPECT_LE(waiting, 65'536U);
+    EXPECT_LT(longest_turn(), 5);
+  }
+  EXPECT_TRUE(eventually([&] { return holder.call("status")["waiters"] == 0; }));
+  holder.release(held);
+}
+
+}  // namespace
+}  // namespace locket::test
