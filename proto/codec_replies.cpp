@@ -1,9 +1,14 @@
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <exception>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <type_traits>
+#include <utility>
 
 #include "proto/codec.hpp"
+#include "proto/text.hpp"
 
 namespace locket::proto {
 namespace {
@@ -95,22 +100,54 @@ Json body_of(const Failure& failure) {
   return json;
 }
 
+// What comes from a daemon is read with the care that the daemon takes with its clients': it may be
+// anybody's, where LOCKET_SOCKET names it.
+struct Malformed : std::exception {};
+
+std::string text_in(const Json& json, const char* name) {
+  return printable(json.value(name, ""));
+}
+
+// nlohmann would convert a number that does not fit.
+template <typename Number>
+Number number_from(const Json& json) {
+  if constexpr (std::is_floating_point_v<Number>) {
+    return json.get<Number>();
+  } else if (json.is_number_unsigned() && std::in_range<Number>(json.get<std::uint64_t>())) {
+    return static_cast<Number>(json.get<std::uint64_t>());
+  } else if (json.is_number_integer() && std::in_range<Number>(json.get<std::int64_t>())) {
+    return static_cast<Number>(json.get<std::int64_t>());
+  }
+  throw Malformed();
+}
+
+template <typename Number>
+Number number_in(const Json& json, const char* name) {
+  if (!json.is_object()) throw Malformed();
+  const auto found = json.find(name);
+  return found == json.end() ? Number{0} : number_from<Number>(*found);
+}
+
+FileId file_in(const Json& json) {
+  return {number_in<std::uint64_t>(json, "device"), number_in<std::uint64_t>(json, "inode")};
+}
+
 Row row_from(const Json& json) {
   Row row;
-  row.lock = json.value("lock", row.lock);
-  row.ticket = json.value("ticket", row.ticket);
-  row.path = json.value("path", "");
-  row.file = {json.value("device", std::uint64_t{0}), json.value("inode", std::uint64_t{0})};
+  row.lock = number_in<std::uint64_t>(json, "lock");
+  row.ticket = number_in<Ticket>(json, "ticket");
+  row.path = text_in(json, "path");
+  row.file = file_in(json);
   row.state = json.value("state", "") == "waiting" ? Row::State::waiting : Row::State::held;
   row.mode = json.value("mode", "") == "shared" ? Mode::shared : Mode::exclusive;
   row.external = json.value("external", false);
-  row.pid = json.value("pid", row.pid);
-  row.uid = json.value("uid", row.uid);
-  row.command = json.value("command", "");
-  row.reason = json.value("reason", "");
-  row.since = json.value("since", 0.0);
-  row.age = json.value("age", 0.0);
-  row.token = json.value("token", Token{0});
+  row.pid = number_in<std::int64_t>(json, "pid");
+  row.uid = number_in<std::uint32_t>(json, "uid");
+  row.command = text_in(json, "command");
+  row.reason = text_in(json, "reason");
+  row.since = number_in<double>(json, "since");
+  row.age = number_in<double>(json, "age");
+  row.token = number_in<Token>(json, "token");
   if (const auto timeout = json.find("timeout"); timeout != json.end() && timeout->is_number()) {
     row.timeout = timeout->get<double>();
   }
@@ -127,35 +164,35 @@ std::vector<Row> rows_from(const Json& json) {
 Page page_from(const Json& json) {
   Page page{rows_from(json.at("rows")), std::nullopt};
   if (const auto next = json.find("next"); next != json.end()) {
-    page.next = Cursor{next->value("after_lock", std::uint64_t{0}),
-                       next->value("after_ticket", std::uint64_t{0})};
+    page.next = Cursor{number_in<std::uint64_t>(*next, "after_lock"),
+                       number_in<Ticket>(*next, "after_ticket")};
   }
   return page;
 }
 
 StatusReport status_from(const Json& json) {
   StatusReport report;
-  report.version = json.value("version", "");
-  report.socket = json.value("socket", "");
-  report.pid = json.value("pid", report.pid);
-  report.uptime = json.value("uptime", 0.0);
-  report.sessions = json.value("sessions", report.sessions);
-  report.locks = json.value("locks", report.locks);
-  report.holders = json.value("holders", report.holders);
-  report.waiters = json.value("waiters", report.waiters);
-  report.grants = json.value("grants", report.grants);
-  report.descriptors = json.value("descriptors", report.descriptors);
-  report.descriptor_limit = json.value("descriptor_limit", report.descriptor_limit);
+  report.version = text_in(json, "version");
+  report.socket = text_in(json, "socket");
+  report.pid = number_in<std::int64_t>(json, "pid");
+  report.uptime = number_in<double>(json, "uptime");
+  report.sessions = number_in<std::uint64_t>(json, "sessions");
+  report.locks = number_in<std::uint64_t>(json, "locks");
+  report.holders = number_in<std::uint64_t>(json, "holders");
+  report.waiters = number_in<std::uint64_t>(json, "waiters");
+  report.grants = number_in<std::uint64_t>(json, "grants");
+  report.descriptors = number_in<std::uint64_t>(json, "descriptors");
+  report.descriptor_limit = number_in<std::uint64_t>(json, "descriptor_limit");
   return report;
 }
 
 // A result does not name its kind; each kind has a member of its own by which it is known.
 Answer result_from(const Json& json) {
-  if (json.contains("token")) return Grant{json["token"].get<Token>()};
+  if (json.contains("token")) return Grant{number_from<Token>(json["token"])};
   if (json.contains("rows")) return page_from(json);
   if (json.contains("protocol")) {
-    return Welcome{json["protocol"].get<int>(), json.value("server", ""),
-                   json.value("pid", std::int64_t{0})};
+    return Welcome{number_from<int>(json["protocol"]), text_in(json, "server"),
+                   number_in<std::int64_t>(json, "pid")};
   }
   if (json.contains("uptime")) return status_from(json);
   return Done{};
@@ -163,18 +200,19 @@ Answer result_from(const Json& json) {
 
 Failure failure_from(const Json& json) {
   Failure failure;
-  failure.error.code = from_wire_code(json.at("code").get<int>()).value_or(Errc::internal_error);
-  failure.error.message = json.value("message", "");
+  failure.error.code =
+      from_wire_code(number_from<int>(json.at("code"))).value_or(Errc::internal_error);
+  failure.error.message = text_in(json, "message");
   const auto data = json.find("data");
   if (data == json.end()) return failure;
-  if (data->contains("protocol")) failure.protocol = data->at("protocol").get<int>();
+  if (data->contains("protocol")) failure.protocol = number_from<int>(data->at("protocol"));
   if (!data->contains("holders")) return failure;
   Refusal& refusal = failure.refusal.emplace();
-  refusal.path = data->value("path", "");
-  refusal.file = {data->value("device", std::uint64_t{0}), data->value("inode", std::uint64_t{0})};
+  refusal.path = text_in(*data, "path");
+  refusal.file = file_in(*data);
   refusal.holders = rows_from(data->at("holders"));
-  refusal.holder_count = data->value("holder_count", std::uint64_t{0});
-  refusal.waiters = data->value("waiters", std::uint64_t{0});
+  refusal.holder_count = number_in<std::uint64_t>(*data, "holder_count");
+  refusal.waiters = number_in<std::uint64_t>(*data, "waiters");
   refusal.external = data->value("external", false);
   return failure;
 }
@@ -183,7 +221,8 @@ Failure failure_from(const Json& json) {
 Reply notice_from(const Json& json) {
   if (json["method"] != "waiting") return {std::nullopt, Done{}};
   const Json& params = json.at("params");
-  return {params.at("id").get<RequestId>(), Waiting{params.at("ticket").get<Ticket>()}};
+  return {number_from<RequestId>(params.at("id")),
+          Waiting{number_from<Ticket>(params.at("ticket"))}};
 }
 
 std::string with_id(const std::optional<RequestId>& id) {
@@ -216,7 +255,7 @@ std::expected<Reply, Error> decode_reply(std::string_view line) {
   };
   const Json json = Json::parse(line, nullptr, false);
   if (!json.is_object()) return malformed();
-  // nlohmann reports a member of the wrong type by exception only.
+  // nlohmann reports a member of the wrong type by exception only, and so do we.
   try {
     if (json.contains("method")) return notice_from(json);
     Reply reply;
@@ -231,6 +270,8 @@ std::expected<Reply, Error> decode_reply(std::string_view line) {
     }
     return reply;
   } catch (const Json::exception&) {
+    return malformed();
+  } catch (const Malformed&) {
     return malformed();
   }
 }

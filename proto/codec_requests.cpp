@@ -170,7 +170,7 @@ class Params {
     // Minus zero is zero, also as "-0": what a computed timeout may well come to.
     if (const auto* negative = std::get_if<std::int64_t>(&*value))
       seconds = static_cast<double>(*negative);
-    if (seconds >= 0 && seconds <= kMaxTimeoutSeconds) return Seconds(seconds);
+    if (seconds >= 0 && seconds <= kMaxTimeoutSeconds) return Seconds(std::abs(seconds));
     wrong(fmt::format("\"{}\" must be a number of seconds from 0 to {:.0f}{}", name,
                       kMaxTimeoutSeconds, or_else));
     return std::nullopt;

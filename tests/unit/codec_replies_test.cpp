@@ -178,7 +178,7 @@ TEST(CodecReplies, Text_that_is_not_UTF8_still_makes_a_valid_line) {
   const Failure failure{.error = {Errc::bad_file, "a\xff\x1b[31m\nz"}, .refusal = {}};
   const std::string line = line_of({.id = 1, .answer = failure});
   EXPECT_EQ(line.find('\x1b'), std::string::npos);
-  EXPECT_EQ(round_trip(failure).error.message, "a\ufffd\x1b[31m\nz");
+  EXPECT_EQ(round_trip(failure).error.message, "a\ufffd\\x1b[31m\\nz");
 }
 
 // ---- What a client may hear from a daemon that is broken, or newer ----
@@ -201,6 +201,12 @@ TEST(CodecReplies, What_is_not_a_reply_is_an_error) {
                            R"({"result":{"rows":7}})",
                            R"({"result":{"rows":[7]}})",
                            R"({"result":{"rows":[{"pid":"x"}]}})",
+                           R"({"result":{"rows":[{"pid":1.5}]}})",
+                           R"({"result":{"rows":[{"pid":1e300}]}})",
+                           R"({"result":{"rows":[{"uid":-1}]}})",
+                           R"({"result":{"rows":[{"uid":4294967296}]}})",
+                           R"({"result":{"token":-1}})",
+                           R"({"result":{"protocol":4294967297}})",
                            R"({"result":{"rows":[],"next":7}})",
                            R"({"error":{"code":1,"data":{"holders":7}}})",
                            "{\"result\":\"\xff\"}"}) {
@@ -208,6 +214,19 @@ TEST(CodecReplies, What_is_not_a_reply_is_an_error) {
     ASSERT_FALSE(reply) << line;
     EXPECT_EQ(reply.error().code, Errc::parse_error) << line;
   }
+}
+
+TEST(CodecReplies, Text_from_a_daemon_does_no_harm_on_a_terminal_either) {
+  const auto reply =
+      decode_reply(R"({"error":{"code":-32001,"message":"\u001b[2J","data":{"path":"/\u202e",)"
+                   R"("holders":[{"path":"\n","command":"\u0007","reason":"\u009b"}]}}})");
+  ASSERT_TRUE(reply);
+  const auto& failure = std::get<Failure>(reply->answer);
+  EXPECT_EQ(failure.error.message, "\\x1b[2J");
+  ASSERT_TRUE(failure.refusal);
+  EXPECT_EQ(failure.refusal->path, "/\\xe2\\x80\\xae");
+  const Row& row = failure.refusal->holders.at(0);
+  EXPECT_EQ(row.path + row.command + row.reason, "\\n\\x07\\xc2\\x9b");
 }
 
 TEST(CodecReplies, Deep_nesting_does_no_harm) {

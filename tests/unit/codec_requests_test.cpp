@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -312,6 +313,7 @@ TEST(CodecRequests, Timeouts_that_mean_something_are_accepted_C3) {
   EXPECT_EQ(timeout_of("0"), Seconds(0));
   EXPECT_EQ(timeout_of("-0"), Seconds(0)) << "what a computed timeout may well come to";
   EXPECT_EQ(timeout_of("-0.0"), Seconds(0));
+  EXPECT_FALSE(std::signbit(timeout_of("-0.0")->count())) << "said again, it would be another text";
   EXPECT_EQ(timeout_of("0.25"), Seconds(0.25));
   EXPECT_EQ(timeout_of("1e9"), Seconds(1e9));
   EXPECT_EQ(timeout_of("1000000000"), Seconds(1e9));

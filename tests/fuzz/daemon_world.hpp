@@ -1,0 +1,130 @@
+// All that the real Dispatch and Arbiter see of the world: clients, their connections, the clock
+// and the kernel. The fuzzer's program moves it; it checks each line that comes out.
+//
+// Invariants, each of which ends the process where it is broken:
+//  1. Every request with an id is answered once, and nothing else is answered.
+//  2. A client that was told of a grant has the kernel's lock until it releases it or goes (C6),
+//  and
+//     tokens only rise.
+//  3. Whoever is granted a lock had nobody before it in its queue (C4).
+//  4. Nobody times out early (C3).
+//  5. `list` shows just those that hold and wait.
+//  6. When all have gone, nothing is left: no lock, no descriptor, no deadline.
+
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/dispatch.hpp"
+#include "proto/codec.hpp"
+#include "proto/framing.hpp"
+#include "proto/limits.hpp"
+#include "tests/fuzz/fake_kernel.hpp"
+
+namespace locket::fuzz {
+
+class DaemonWorld final : public locketd::Sessions {
+ public:
+  static constexpr std::size_t kClients = 3;
+  using Id = std::optional<proto::RequestId>;
+
+  DaemonWorld();
+
+  FakeKernel& kernel() { return kernel_; }
+
+  // ---- What clients do ----
+
+  void open(std::size_t client);
+  // Puts the message into the client's socket; the daemon has not heard it yet.
+  void say(std::size_t client, std::string bytes, std::vector<proto::Descriptor> descriptors);
+  void hear(std::size_t client);
+  // The client shuts its connection down, having said what it said.
+  void end_connection(std::size_t client);
+  void die(std::size_t client);
+
+  // ---- What else happens ----
+
+  void pass(std::chrono::nanoseconds steady, std::chrono::nanoseconds wall);
+  void settle() { settle_wanted_ = false, dispatch_.settle(); }
+  void check() const;
+  // Checks it all at rest, and then at the end of everybody.
+  void finish();
+
+  // A token that somebody was given, or was not.
+  [[nodiscard]] proto::Token some_token(std::size_t which) const;
+
+  // Sessions, for dispatch.
+  locketd::Instant now() const override { return now_; }
+  void send(locketd::SessionId session, std::string line) override;
+  void drain(locketd::SessionId session) override;
+  void settle_later() override { settle_wanted_ = true; }
+
+ private:
+  struct Message {
+    std::string bytes;
+    std::vector<proto::Descriptor> descriptors;
+  };
+  // A client's session, with the daemon's side of its connection as Session has it.
+  struct Client {
+    locketd::SessionId session = 0;  // 0: none
+    locketd::Peer peer;
+    bool connected = false;
+    std::deque<Message> inbox;
+    std::deque<proto::Descriptor> descriptors;
+    proto::LineBuffer lines{proto::kMaxLineBytes};
+    std::map<Id, std::size_t> unanswered;
+  };
+  struct Claim {
+    locketd::SessionId session = 0;
+    proto::RequestId request = 0;
+    proto::Mode mode = proto::Mode::exclusive;
+    proto::FileId file;
+    std::optional<locketd::Monotonic> deadline;
+    proto::Token token = 0;  // 0: waits
+  };
+  // The line that Dispatch is being told.
+  struct Heard {
+    locketd::SessionId session = 0;
+    const proto::Request* request = nullptr;
+  };
+
+  Client* client_of(locketd::SessionId session);
+  Claim* claim_of(locketd::SessionId session, proto::RequestId request);
+  void receive(Client& client);
+  void handle_lines(Client& client);
+  void handle(Client& client, std::string_view line);
+  void violate(Client& client, const proto::Error& error);
+  void close(Client& client);
+  void forget_claims(locketd::SessionId session, bool held_too);
+
+  void adopted(proto::Ticket ticket, const proto::FileId& file);
+  void discarded(proto::Ticket ticket);
+  void answered(Client& client, const Id& id, const proto::Grant& grant);
+  void answered(Client& client, const Id& id, const proto::Failure& failure);
+  void answered(Client& client, const Id& id, const proto::Page& page);
+  void answered(Client&, const Id&, const auto&) {}
+
+  void rest();
+  void check_list();
+
+  locketd::Instant now_;
+  FakeKernel kernel_;
+  locketd::Dispatch dispatch_;
+  std::array<Client, kClients + 1> clients_;  // the last is ours, for check_list()
+  std::map<proto::Ticket, Claim> claims_;     // which the daemon has, as far as clients can know
+  Heard heard_;
+  std::vector<proto::Row> rows_;  // of the last list
+  std::optional<proto::Cursor> next_rows_;
+  proto::Token last_token_ = 0;
+  locketd::SessionId last_session_ = 0;
+  bool settle_wanted_ = false;
+};
+
+}  // namespace locket::fuzz

@@ -1,0 +1,101 @@
+#include "tests/fuzz/fake_kernel.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+
+#include "proto/lock_file.hpp"
+#include "tests/fuzz/fuzzing.hpp"
+
+namespace locket::fuzz {
+namespace {
+
+using locketd::Mode;
+using locketd::OsResult;
+
+bool conflict(Mode a, Mode b) {
+  return a == Mode::exclusive || b == Mode::exclusive;
+}
+
+}  // namespace
+
+void FakeKernel::adopt(Ticket ticket, proto::Descriptor file) {
+  require(!files_.contains(ticket) && !discarded_.contains(ticket), "adopted twice");
+  const auto id = proto::identify(file.get());
+  require(id.has_value(), "adopted what cannot be locked");
+  files_.emplace(ticket, File{std::move(file), *id});
+  on_adopt(ticket, *id);
+}
+
+void FakeKernel::try_lock(Ticket ticket, Mode mode) {
+  begin(ticket, {.mode = mode});
+  if (!prompt) return;
+  const bool free = free_for(ticket, mode);
+  end(ticket, free ? OsResult::locked : OsResult::busy, 0);
+}
+
+void FakeKernel::await_lock(Ticket ticket, Mode mode) {
+  begin(ticket, {.mode = mode, .awaiting = true});
+}
+
+// The attempt may have ended while this was on its way.
+void FakeKernel::abandon(Ticket ticket) {
+  require(files_.contains(ticket), "abandoned after its end");
+  if (const auto found = attempts_.find(ticket); found != attempts_.end()) {
+    found->second.abandoned = true;
+  }
+}
+
+void FakeKernel::discard(Ticket ticket) {
+  require(!attempts_.contains(ticket), "discarded during its attempt");
+  require(files_.erase(ticket) == 1, "discarded without having been adopted");
+  discarded_.insert(ticket);
+  locks_.erase(ticket);
+  on_discard(ticket);
+}
+
+void FakeKernel::answer(std::size_t which, Whim whim) {
+  if (attempts_.empty()) return;
+  const auto found = std::next(attempts_.begin(), static_cast<long>(which % attempts_.size()));
+  const auto& [ticket, attempt] = *found;
+  if (whim == Whim::fail) return end(ticket, OsResult::failed, EIO);
+  if (whim == Whim::none && free_for(ticket, attempt.mode)) return end(ticket, OsResult::locked, 0);
+  // A wait goes on for as long as nobody lets it end.
+  if (attempt.awaiting && !attempt.abandoned && whim == Whim::none) return;
+  // That a lock is busy which is free is said only where nobody wants it any more.
+  if (!attempt.abandoned && free_for(ticket, attempt.mode)) return;
+  end(ticket, OsResult::busy, 0);
+}
+
+void FakeKernel::external(const FileId& file, Mode mode) {
+  if (externals_.erase(file) == 0 && !ours_exclude(file, mode)) externals_[file] = mode;
+}
+
+void FakeKernel::begin(Ticket ticket, Attempt attempt) {
+  require(files_.contains(ticket), "tried without a descriptor");
+  require(!locks_.contains(ticket), "tried although it is locked");
+  require(!ours_exclude(files_.at(ticket).id, attempt.mode),
+          "tried although one of ours excludes it");
+  require(attempts_.emplace(ticket, attempt).second, "tried twice at a time");
+}
+
+void FakeKernel::end(Ticket ticket, OsResult result, int os_error) {
+  if (result == OsResult::locked) locks_[ticket] = attempts_.at(ticket).mode;
+  attempts_.erase(ticket);
+  report_(ticket, result, os_error);
+}
+
+bool FakeKernel::free_for(Ticket ticket, Mode mode) const {
+  const FileId& file = files_.at(ticket).id;
+  const auto external = externals_.find(file);
+  if (external != externals_.end() && conflict(external->second, mode)) return false;
+  return !ours_exclude(file, mode);
+}
+
+bool FakeKernel::ours_exclude(const FileId& file, Mode mode) const {
+  return std::ranges::any_of(locks_, [&](const auto& lock) {
+    return files_.at(lock.first).id == file && conflict(lock.second, mode);
+  });
+}
+
+}  // namespace locket::fuzz

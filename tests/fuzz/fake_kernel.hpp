@@ -1,0 +1,76 @@
+// The kernel's side as a program of the fuzzer's plays it: who else has a file, and when and how
+// each attempt ends.
+//
+// Owned by the world. It checks what Dispatch and Arbiter owe the OS layer: each ticket is adopted
+// once, tried by one attempt at a time, discarded once and never during an attempt, and no lock is
+// tried that one of ours excludes.
+
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "daemon/os_locks.hpp"
+#include "proto/descriptor.hpp"
+
+namespace locket::fuzz {
+
+class FakeKernel final : public locketd::OsLocks {
+ public:
+  using Ticket = locketd::Ticket;
+  using Mode = locketd::Mode;
+  using FileId = locketd::FileId;
+
+  // How attempts end where the kernel alone does not say it.
+  enum class Whim { none, fail, say_busy };
+
+  bool prompt = false;                                  // answers from within try_lock
+  std::function<void(Ticket, const FileId&)> on_adopt;  // called at the end of adopt()
+  std::function<void(Ticket)> on_discard;
+
+  void report_to(Report report) override { report_ = std::move(report); }
+  void adopt(Ticket ticket, proto::Descriptor file) override;
+  void try_lock(Ticket ticket, Mode mode) override;
+  void await_lock(Ticket ticket, Mode mode) override;
+  void abandon(Ticket ticket) override;
+  void discard(Ticket ticket) override;
+
+  [[nodiscard]] std::size_t attempts() const { return attempts_.size(); }
+  [[nodiscard]] std::size_t adopted() const { return files_.size(); }
+  [[nodiscard]] bool locked(Ticket ticket) const { return locks_.contains(ticket); }
+
+  // One of the attempts under way ends, unless it still waits for somebody.
+  void answer(std::size_t which, Whim whim);
+
+  // A process without the daemon unlocks the file, or locks it where it can.
+  void external(const FileId& file, Mode mode);
+  void no_externals() { externals_.clear(); }
+
+ private:
+  struct Attempt {
+    Mode mode;
+    bool awaiting = false;
+    bool abandoned = false;
+  };
+  struct File {
+    proto::Descriptor descriptor;
+    FileId id;
+  };
+
+  void begin(Ticket ticket, Attempt attempt);
+  void end(Ticket ticket, locketd::OsResult result, int os_error);
+  [[nodiscard]] bool free_for(Ticket ticket, Mode mode) const;
+  [[nodiscard]] bool ours_exclude(const FileId& file, Mode mode) const;
+
+  Report report_;
+  std::map<Ticket, File> files_;
+  std::map<Ticket, Attempt> attempts_;
+  std::map<Ticket, Mode> locks_;
+  std::map<FileId, Mode> externals_;
+  std::set<Ticket> discarded_;
+};
+
+}  // namespace locket::fuzz

@@ -1,0 +1,99 @@
+// What any process may send: bytes to lines to requests, and text to its escaped form and back.
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "proto/codec.hpp"
+#include "proto/text.hpp"
+#include "tests/fuzz/fuzzing.hpp"
+#include "tests/fuzz/lines.hpp"
+
+namespace locket::fuzz {
+namespace {
+
+using namespace locket::proto;
+
+void check_texts(const Hello& hello) {
+  require_safe(hello.client);
+  require_safe(hello.command);
+}
+void check_texts(const Acquire& acquire) {
+  require_safe(acquire.path);
+  require_safe(acquire.reason);
+  require(!acquire.timeout || acquire.timeout->count() >= 0, "a timeout below zero");
+}
+void check_texts(const Reclaim& reclaim) {
+  require_safe(reclaim.path);
+  require_safe(reclaim.reason);
+  require(!reclaim.timeout || reclaim.timeout->count() >= 0, "a timeout below zero");
+  require(reclaim.age.count() >= 0, "an age below zero");
+}
+void check_texts(const Detach& detach) {
+  require_safe(detach.command);
+}
+void check_texts(const auto&) {}
+
+// What was understood is said again in our own words, and understood the same.
+void check_round_trip(const Request& request) {
+  const std::string line = encode(request);
+  const auto again = decode_request(without_line_feed(line));
+  require(again.has_value(), "our own line is refused: " + line);
+  require(encode(*again) == line, "not the same again: " + line);
+}
+
+void check_refusal(const BadRequest& bad) {
+  require(!bad.error.message.empty(), "refused without a word");
+  require_safe(bad.error.message);
+  require(!(bad.notification && bad.id), "a notification with an id");
+  const std::string line = encode(Reply{bad.id, Failure{bad.error, {}}});
+  const auto reply = decode_reply(without_line_feed(line));
+  require(reply && reply->id == bad.id, "a refusal that its client cannot read: " + line);
+  const auto* failure = std::get_if<Failure>(&reply->answer);
+  require(failure != nullptr && failure->error.code == bad.error.code &&
+              failure->error.message == bad.error.message,
+          "not the same refusal: " + line);
+}
+
+void check_request(std::string_view line) {
+  const auto request = decode_request(line);
+  if (!request) return check_refusal(request.error());
+  std::visit([](const auto& call) { check_texts(call); }, request->call);
+  check_round_trip(*request);
+}
+
+void check_shortened(const std::string& escaped, std::size_t room) {
+  const std::string text = shorten(escaped, room);
+  require(text.size() <= room || text == escaped, "longer than it may be");
+  require_safe(text);
+  if (escaped.size() <= room) return require(text == escaped, "cut although there was room");
+  if (room < 3) return;
+  require(text.ends_with("..."), "cut without telling");
+  const auto kept = std::string_view(text).substr(0, text.size() - 3);
+  require(escaped.starts_with(kept), "changed by cutting");
+  require(unescape(kept).has_value(), "cut within an escape");
+}
+
+void check_text(std::string_view bytes) {
+  const std::string escaped = escape(bytes);
+  require_safe(escaped);
+  require(unescape(escaped) == std::string(bytes), "escape and unescape disagree");
+  require_safe(printable(bytes));
+  require(printable(printable(bytes)) == printable(bytes), "printable() is not final");
+  if (const auto raw = unescape(bytes)) require(unescape(escape(*raw)) == *raw, "unescape()");
+  for (const std::size_t room : {0U, 1U, 3U, 4U, 5U, 8U, 64U}) check_shortened(escaped, room);
+  if (!escaped.empty()) check_shortened(escaped, escaped.size() - 1);
+}
+
+}  // namespace
+}  // namespace locket::fuzz
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace locket::fuzz;
+  const auto bytes = view_of(data, size);
+  for (const std::string& line : lines_of(bytes)) check_request(line);
+  check_request(bytes);  // a line feed within a line is white space to a JSON reader
+  check_text(bytes);
+  return 0;
+}
