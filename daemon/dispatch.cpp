@@ -165,8 +165,9 @@ std::optional<Monotonic> Dispatch::next_deadline() const {
 Dispatch::Outcome Dispatch::serve(Client& client, const Request& request,
                                   Descriptors& descriptors) {
   if (!client.greeted && !std::holds_alternative<proto::Hello>(request.call)) {
-    const bool acquire = std::holds_alternative<proto::Acquire>(request.call);
-    if (acquire && !descriptors.empty()) descriptors.pop_front();
+    const bool claim = std::holds_alternative<proto::Acquire>(request.call) ||
+                       std::holds_alternative<proto::Reclaim>(request.call);
+    if (claim && !descriptors.empty()) descriptors.pop_front();
     return fail(Errc::invalid_request,
                 fmt::format("the first request must be \"hello\" with \"protocol\": {}",
                             proto::kProtocolVersion));
@@ -178,6 +179,7 @@ Dispatch::Outcome Dispatch::serve(Client& client, const Request& request,
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Hello& hello, Descriptors&) {
   if (hello.protocol != proto::kProtocolVersion) {
+    if (!request.id) return {};
     reply(client.session, request.id,
           proto::Failure{{Errc::unsupported_protocol,
                           fmt::format("this is locketd {}, which speaks protocol {}, not {}",

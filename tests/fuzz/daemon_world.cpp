@@ -67,7 +67,7 @@ void DaemonWorld::end_connection(std::size_t client) {
   its.connected = false;
   if (!dispatch_.outlives_connection(its.session)) return close(its);
   its.unanswered.clear();
-  forget_claims(its.session, false);
+  forget(its.session, [](const Claim& claim) { return !claim.holds(); });
 }
 
 void DaemonWorld::die(std::size_t client) {
@@ -105,26 +105,28 @@ void DaemonWorld::handle(Client& client, std::string_view line) {
   const auto request = proto::decode_request(line);
   if (request && request->id) ++client.unanswered[request->id];
   if (!request && !request.error().notification) ++client.unanswered[request.error().id];
-  if (request) {
-    if (const auto* release = std::get_if<proto::Release>(&request->call)) {
-      std::erase_if(claims_, [&](const auto& claim) {
-        return claim.second.session == client.session && claim.second.token != 0 &&
-               claim.second.token == release->token;
-      });
-    } else if (const auto* cancel = std::get_if<proto::Cancel>(&request->call)) {
-      std::erase_if(claims_, [&](const auto& claim) {
-        return claim.second.session == client.session && claim.second.token != 0 &&
-               claim.second.request == cancel->request;
-      });
-    }
-  }
+  if (request) before(client, *request);
   heard_ = {client.session, request ? &*request : nullptr};
   const auto served = dispatch_.received(client.session, line, client.descriptors);
   heard_ = {};
   if (!served) violate(client, served.error());
 }
 
+// What the client gives up, or changes, by saying this.
+void DaemonWorld::before(Client& client, const proto::Request& request) {
+  if (const auto* release = std::get_if<proto::Release>(&request.call)) {
+    forget(client.session,
+           [&](const Claim& claim) { return claim.holds() && claim.token == release->token; });
+  } else if (const auto* cancel = std::get_if<proto::Cancel>(&request.call)) {
+    forget(client.session,
+           [&](const Claim& claim) { return claim.holds() && claim.request == cancel->request; });
+  } else if (const auto* hello = std::get_if<proto::Hello>(&request.call)) {
+    if (hello->protocol == proto::kProtocolVersion) client.notices = hello->notices;
+  }
+}
+
 void DaemonWorld::violate(Client& client, const proto::Error& error) {
+  require(!client.orderly, "sent away without reason: " + error.message);
   ++client.unanswered[std::nullopt];
   dispatch_.violated(client.session, error);
   close(client);
@@ -133,15 +135,9 @@ void DaemonWorld::violate(Client& client, const proto::Error& error) {
 void DaemonWorld::close(Client& client) {
   const SessionId session = std::exchange(client.session, 0);
   client.connected = false;
-  forget_claims(session, true);
+  forget(session, [](const Claim&) { return true; });
   dispatch_.closed(session);
   client = {};
-}
-
-void DaemonWorld::forget_claims(SessionId session, bool held_too) {
-  std::erase_if(claims_, [&](const auto& claim) {
-    return claim.second.session == session && (held_too || claim.second.token == 0);
-  });
 }
 
 DaemonWorld::Client* DaemonWorld::client_of(SessionId session) {
@@ -166,27 +162,41 @@ void DaemonWorld::send(SessionId session, std::string line) {
 }
 
 void DaemonWorld::answered(Client& client, const Id& id, const proto::Grant& grant) {
-  Claim* claim = claim_of(client.session, id.value());
-  require(claim != nullptr && claim->token == 0, "granted what nobody waits for");
-  const auto ticket = std::ranges::find_if(claims_, [&](const auto& entry) {
-                        return &entry.second == claim;
-                      })->first;
+  const auto claim = claim_of(client.session, id.value());
+  require(claim != claims_.end() && !claim->second.holds(), "granted what nobody waits for");
+  auto& [ticket, its] = *claim;
   require(kernel_.locked(ticket), "granted without the kernel's lock");
-  require(grant.token > last_token_, "a token that is no larger than those before");
-  for (const auto& [other, its] : claims_) {
-    require(other >= ticket || its.token != 0 || its.file != claim->file, "granted out of turn");
+  if (its.state == Claim::State::returns) {
+    require(grant.token == its.token, "not the token of before");
+  } else {
+    require(grant.token > last_token_, "a token that is no larger than those before");
+    its.token = last_token_ = grant.token;
+    for (const auto& [other, another] : claims_) {
+      const bool first = other < ticket && another.state == Claim::State::waits;
+      require(!first || another.file != its.file, "granted out of turn");
+    }
   }
-  claim->token = last_token_ = grant.token;
+  its.state = Claim::State::holds;
 }
 
-// Only the end of a wait is told by these two.
+// Only the end of a wait, or of a return, is told by these.
 void DaemonWorld::answered(Client& client, const Id& id, const proto::Failure& failure) {
   const bool timed_out = failure.error.code == proto::Errc::timed_out;
-  if (!timed_out && failure.error.code != proto::Errc::cancelled) return;
-  const Claim* claim = claim_of(client.session, id.value());
-  require(claim != nullptr && claim->token == 0, "refused what nobody waits for");
-  require(!timed_out || (claim->deadline && *claim->deadline <= now_.steady), "refused too early");
-  std::erase_if(claims_, [&](const auto& entry) { return &entry.second == claim; });
+  const bool lost = failure.error.code == proto::Errc::lost;
+  if (!timed_out && !lost && failure.error.code != proto::Errc::cancelled) return;
+  const auto claim = claim_of(client.session, id.value());
+  require(claim != claims_.end() && !claim->second.holds(), "refused what nobody waits for");
+  const auto& deadline = claim->second.deadline;
+  require(!timed_out || (deadline && *deadline <= now_.steady), "refused too early");
+  require(lost <= (claim->second.state == Claim::State::returns), "lost what was never held");
+  claims_.erase(claim);
+}
+
+void DaemonWorld::answered(Client& client, const Id& id, const proto::Waiting& waiting) {
+  const auto claim = claim_of(client.session, id.value());
+  require(claim != claims_.end() && claim->first == waiting.ticket, "notice of what is not there");
+  require(claim->second.state == Claim::State::waits, "notice of what does not wait");
+  require(client.notices && !std::exchange(claim->second.told, true), "notice that nobody wants");
 }
 
 void DaemonWorld::answered(Client& client, const Id&, const proto::Page& page) {
@@ -197,15 +207,22 @@ void DaemonWorld::answered(Client& client, const Id&, const proto::Page& page) {
 
 void DaemonWorld::adopted(Ticket ticket, const FileId& file) {
   require(heard_.request != nullptr, "a descriptor was adopted that nobody sent");
-  const auto* acquire = std::get_if<proto::Acquire>(&heard_.request->call);
-  require(acquire != nullptr, "a descriptor was adopted without an acquire");
   Claim claim{.session = heard_.session,
               .request = heard_.request->id.value(),
-              .mode = acquire->mode,
               .file = file,
               .deadline = {}};
-  if (acquire->timeout) {
-    claim.deadline = now_.steady + std::chrono::ceil<std::chrono::nanoseconds>(*acquire->timeout);
+  const auto set_deadline = [&](const std::optional<proto::Seconds>& timeout) {
+    if (!timeout) return;
+    claim.deadline = now_.steady + std::chrono::ceil<std::chrono::nanoseconds>(*timeout);
+  };
+  if (const auto* acquire = std::get_if<proto::Acquire>(&heard_.request->call)) {
+    set_deadline(acquire->timeout);
+  } else {
+    const auto* reclaim = std::get_if<proto::Reclaim>(&heard_.request->call);
+    require(reclaim != nullptr, "a descriptor was adopted without a claim");
+    set_deadline(reclaim->timeout);
+    claim.token = reclaim->token.value_or(0);
+    if (reclaim->token) claim.state = Claim::State::returns;
   }
   claims_.emplace(ticket, claim);
 }
@@ -214,18 +231,21 @@ void DaemonWorld::adopted(Ticket ticket, const FileId& file) {
 void DaemonWorld::discarded(Ticket ticket) {
   const auto found = claims_.find(ticket);
   if (found == claims_.end()) return;
-  require(found->second.token == 0, "a lock was taken away");
+  require(!found->second.holds(), "a lock was taken away");
   claims_.erase(found);
 }
 
-DaemonWorld::Claim* DaemonWorld::claim_of(SessionId session, proto::RequestId request) {
-  const auto found = std::ranges::find_if(claims_, [&](const auto& claim) {
+DaemonWorld::Claims::iterator DaemonWorld::claim_of(SessionId session, proto::RequestId request) {
+  return std::ranges::find_if(claims_, [&](const auto& claim) {
     return claim.second.session == session && claim.second.request == request;
   });
-  return found == claims_.end() ? nullptr : &found->second;
 }
 
 // ---- Time and checks ----
+
+void DaemonWorld::recover() {
+  dispatch_.recover_until(now_.steady + std::chrono::milliseconds(250));
+}
 
 void DaemonWorld::pass(std::chrono::nanoseconds steady, std::chrono::nanoseconds wall) {
   now_.steady += steady;
@@ -237,9 +257,14 @@ proto::Token DaemonWorld::some_token(std::size_t which) const {
   return std::next(claims_.begin(), static_cast<long>(which % claims_.size()))->second.token;
 }
 
+proto::Ticket DaemonWorld::some_ticket(std::size_t which) const {
+  if (claims_.empty()) return which;
+  return std::next(claims_.begin(), static_cast<long>(which % claims_.size()))->first;
+}
+
 void DaemonWorld::check() const {
   for (const auto& [ticket, claim] : claims_) {
-    require(claim.token == 0 || kernel_.locked(ticket), "a holder without the kernel's lock");
+    require(!claim.holds() || kernel_.locked(ticket), "a holder without the kernel's lock");
   }
 }
 
@@ -267,13 +292,19 @@ void DaemonWorld::check_list() {
   for (const proto::Row& row : rows_) {
     const auto claim = claims_.find(row.ticket);
     require(claim != claims_.end(), "a row of somebody who neither holds nor waits");
-    require(row.token == claim->second.token, "a row that is wrong about who holds");
+    const bool holds = row.state == proto::Row::State::held;
+    require(holds == claim->second.holds(), "a row that is wrong about who holds");
+    require(row.token == claim->second.token, "a row with another token");
     require(row.file == claim->second.file, "a row of another file");
   }
-  require(rows_.size() == claims_.size(), "a row is missing, or comes twice");
+  // Those of whom the kernel is being asked are not known yet.
+  const auto returning = std::ranges::count_if(
+      claims_, [](const auto& claim) { return claim.second.state == Claim::State::returns; });
+  require(rows_.size() + static_cast<std::size_t>(returning) == claims_.size(),
+          "a row is missing, or comes twice");
   for (const Client& client : clients_) {
     const auto waits = std::ranges::count_if(claims_, [&](const auto& claim) {
-      return claim.second.session == client.session && claim.second.token == 0;
+      return claim.second.session == client.session && !claim.second.holds();
     });
     std::size_t unanswered = 0;
     for (const auto& [id, count] : client.unanswered) unanswered += count;
@@ -287,6 +318,7 @@ void DaemonWorld::finish() {
   check_list();
   for (std::size_t client = 0; client <= kClients; ++client) die(client);
   kernel_.no_externals();
+  pass(std::chrono::seconds(1), {});  // the recovery's end
   for (rest(); kernel_.attempts() > 0; rest()) kernel_.answer(0, FakeKernel::Whim::none);
   require(kernel_.adopted() == 0, "a descriptor is left");
   require(!dispatch_.next_deadline(), "a deadline is left");

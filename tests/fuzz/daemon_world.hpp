@@ -9,7 +9,9 @@
 //  3. Whoever is granted a lock had nobody before it in its queue (C4).
 //  4. Nobody times out early (C3).
 //  5. `list` shows just those that hold and wait.
-//  6. When all have gone, nothing is left: no lock, no descriptor, no deadline.
+//  6. Whoever has to wait is told so once at most, and only if it wants to be.
+//  7. Nobody is sent away who speaks as PROTOCOL.md says.
+//  8. When all have gone, nothing is left: no lock, no descriptor, no deadline.
 
 #pragma once
 
@@ -44,6 +46,8 @@ class DaemonWorld final : public locketd::Sessions {
   void open(std::size_t client);
   // Puts the message into the client's socket; the daemon has not heard it yet.
   void say(std::size_t client, std::string bytes, std::vector<proto::Descriptor> descriptors);
+  // What comes next may be no line of the protocol's, or have too many descriptors, or too few.
+  void misbehave(std::size_t client) { clients_.at(client).orderly = false; }
   void hear(std::size_t client);
   // The client shuts its connection down, having said what it said.
   void end_connection(std::size_t client);
@@ -51,14 +55,17 @@ class DaemonWorld final : public locketd::Sessions {
 
   // ---- What else happens ----
 
+  // First of all: there was a daemon before.
+  void recover();
   void pass(std::chrono::nanoseconds steady, std::chrono::nanoseconds wall);
   void settle() { settle_wanted_ = false, dispatch_.settle(); }
   void check() const;
   // Checks it all at rest, and then at the end of everybody.
   void finish();
 
-  // A token that somebody was given, or was not.
+  // What some claim has, or had.
   [[nodiscard]] proto::Token some_token(std::size_t which) const;
+  [[nodiscard]] proto::Ticket some_ticket(std::size_t which) const;
 
   // Sessions, for dispatch.
   locketd::Instant now() const override { return now_; }
@@ -76,6 +83,8 @@ class DaemonWorld final : public locketd::Sessions {
     locketd::SessionId session = 0;  // 0: none
     locketd::Peer peer;
     bool connected = false;
+    bool orderly = true;
+    bool notices = false;
     std::deque<Message> inbox;
     std::deque<proto::Descriptor> descriptors;
     proto::LineBuffer lines{proto::kMaxLineBytes};
@@ -87,7 +96,12 @@ class DaemonWorld final : public locketd::Sessions {
     proto::Mode mode = proto::Mode::exclusive;
     proto::FileId file;
     std::optional<locketd::Monotonic> deadline;
-    proto::Token token = 0;  // 0: waits
+    enum class State : std::uint8_t { waits, returns, holds };
+    State state = State::waits;
+    proto::Token token = 0;  // of one that returns or holds
+    bool told = false;       // that it has to wait
+
+    [[nodiscard]] bool holds() const { return state == State::holds; }
   };
   // The line that Dispatch is being told.
   struct Heard {
@@ -96,18 +110,26 @@ class DaemonWorld final : public locketd::Sessions {
   };
 
   Client* client_of(locketd::SessionId session);
-  Claim* claim_of(locketd::SessionId session, proto::RequestId request);
+  using Claims = std::map<proto::Ticket, Claim>;
+  Claims::iterator claim_of(locketd::SessionId session, proto::RequestId request);
   void receive(Client& client);
   void handle_lines(Client& client);
   void handle(Client& client, std::string_view line);
+  void before(Client& client, const proto::Request& request);
   void violate(Client& client, const proto::Error& error);
   void close(Client& client);
-  void forget_claims(locketd::SessionId session, bool held_too);
+  // What a session no longer has, by its own doing.
+  void forget(locketd::SessionId session, auto&& which) {
+    std::erase_if(claims_, [&](const auto& entry) {
+      return entry.second.session == session && which(entry.second);
+    });
+  }
 
   void adopted(proto::Ticket ticket, const proto::FileId& file);
   void discarded(proto::Ticket ticket);
   void answered(Client& client, const Id& id, const proto::Grant& grant);
   void answered(Client& client, const Id& id, const proto::Failure& failure);
+  void answered(Client& client, const Id& id, const proto::Waiting& waiting);
   void answered(Client& client, const Id& id, const proto::Page& page);
   void answered(Client&, const Id&, const auto&) {}
 
@@ -118,7 +140,7 @@ class DaemonWorld final : public locketd::Sessions {
   FakeKernel kernel_;
   locketd::Dispatch dispatch_;
   std::array<Client, kClients + 1> clients_;  // the last is ours, for check_list()
-  std::map<proto::Ticket, Claim> claims_;     // which the daemon has, as far as clients can know
+  Claims claims_;                             // which the daemon has, as far as clients can know
   Heard heard_;
   std::vector<proto::Row> rows_;  // of the last list
   std::optional<proto::Cursor> next_rows_;

@@ -20,7 +20,7 @@ bool conflict(Mode a, Mode b) {
 }  // namespace
 
 void FakeKernel::adopt(Ticket ticket, proto::Descriptor file) {
-  require(!files_.contains(ticket) && !discarded_.contains(ticket), "adopted twice");
+  require(!files_.contains(ticket), "adopted twice");
   const auto id = proto::identify(file.get());
   require(id.has_value(), "adopted what cannot be locked");
   files_.emplace(ticket, File{std::move(file), *id});
@@ -38,6 +38,11 @@ void FakeKernel::await_lock(Ticket ticket, Mode mode) {
   begin(ticket, {.mode = mode, .awaiting = true});
 }
 
+void FakeKernel::check_lock(Ticket ticket, Mode mode) {
+  begin(ticket, {.mode = mode, .checking = true});
+  if (prompt) end(ticket, still_held(ticket, mode) ? OsResult::locked : OsResult::busy, 0);
+}
+
 // The attempt may have ended while this was on its way.
 void FakeKernel::abandon(Ticket ticket) {
   require(files_.contains(ticket), "abandoned after its end");
@@ -49,7 +54,6 @@ void FakeKernel::abandon(Ticket ticket) {
 void FakeKernel::discard(Ticket ticket) {
   require(!attempts_.contains(ticket), "discarded during its attempt");
   require(files_.erase(ticket) == 1, "discarded without having been adopted");
-  discarded_.insert(ticket);
   locks_.erase(ticket);
   on_discard(ticket);
 }
@@ -59,6 +63,10 @@ void FakeKernel::answer(std::size_t which, Whim whim) {
   const auto found = std::next(attempts_.begin(), static_cast<long>(which % attempts_.size()));
   const auto& [ticket, attempt] = *found;
   if (whim == Whim::fail) return end(ticket, OsResult::failed, EIO);
+  if (attempt.checking) {
+    const bool held = whim == Whim::none && still_held(ticket, attempt.mode);
+    return end(ticket, held ? OsResult::locked : OsResult::busy, 0);
+  }
   if (whim == Whim::none && free_for(ticket, attempt.mode)) return end(ticket, OsResult::locked, 0);
   // A wait goes on for as long as nobody lets it end.
   if (attempt.awaiting && !attempt.abandoned && whim == Whim::none) return;
@@ -74,7 +82,7 @@ void FakeKernel::external(const FileId& file, Mode mode) {
 void FakeKernel::begin(Ticket ticket, Attempt attempt) {
   require(files_.contains(ticket), "tried without a descriptor");
   require(!locks_.contains(ticket), "tried although it is locked");
-  require(!ours_exclude(files_.at(ticket).id, attempt.mode),
+  require(attempt.checking || !ours_exclude(files_.at(ticket).id, attempt.mode),
           "tried although one of ours excludes it");
   require(attempts_.emplace(ticket, attempt).second, "tried twice at a time");
 }
@@ -83,6 +91,15 @@ void FakeKernel::end(Ticket ticket, OsResult result, int os_error) {
   if (result == OsResult::locked) locks_[ticket] = attempts_.at(ticket).mode;
   attempts_.erase(ticket);
   report_(ticket, result, os_error);
+}
+
+// A former holder's description has the lock unless somebody else's has; whom we took for an
+// external holder was this one.
+bool FakeKernel::still_held(Ticket ticket, Mode mode) {
+  const FileId& file = files_.at(ticket).id;
+  if (ours_exclude(file, mode)) return false;
+  externals_.erase(file);
+  return true;
 }
 
 bool FakeKernel::free_for(Ticket ticket, Mode mode) const {

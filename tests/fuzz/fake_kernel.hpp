@@ -1,16 +1,15 @@
 // The kernel's side as a program of the fuzzer's plays it: who else has a file, and when and how
 // each attempt ends.
 //
-// Owned by the world. It checks what Dispatch and Arbiter owe the OS layer: each ticket is adopted
-// once, tried by one attempt at a time, discarded once and never during an attempt, and no lock is
-// tried that one of ours excludes.
+// Owned by the world. It checks what Dispatch and Arbiter owe the OS layer: between its adoption
+// and its discard, which never comes during an attempt, each ticket is tried by one attempt at a
+// time, and no lock is tried that one of ours excludes.
 
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "daemon/os_locks.hpp"
@@ -35,6 +34,8 @@ class FakeKernel final : public locketd::OsLocks {
   void adopt(Ticket ticket, proto::Descriptor file) override;
   void try_lock(Ticket ticket, Mode mode) override;
   void await_lock(Ticket ticket, Mode mode) override;
+  void check_lock(Ticket ticket, Mode mode) override;
+  void unlock(Ticket ticket) override { locks_.erase(ticket); }
   void abandon(Ticket ticket) override;
   void discard(Ticket ticket) override;
 
@@ -45,7 +46,8 @@ class FakeKernel final : public locketd::OsLocks {
   // One of the attempts under way ends, unless it still waits for somebody.
   void answer(std::size_t which, Whim whim);
 
-  // A process without the daemon unlocks the file, or locks it where it can.
+  // A process without the daemon unlocks the file, or locks it where it can. It may turn out to be
+  // one that held it under the daemon before this one.
   void external(const FileId& file, Mode mode);
   void no_externals() { externals_.clear(); }
 
@@ -53,6 +55,7 @@ class FakeKernel final : public locketd::OsLocks {
   struct Attempt {
     Mode mode;
     bool awaiting = false;
+    bool checking = false;
     bool abandoned = false;
   };
   struct File {
@@ -62,6 +65,7 @@ class FakeKernel final : public locketd::OsLocks {
 
   void begin(Ticket ticket, Attempt attempt);
   void end(Ticket ticket, locketd::OsResult result, int os_error);
+  [[nodiscard]] bool still_held(Ticket ticket, Mode mode);
   [[nodiscard]] bool free_for(Ticket ticket, Mode mode) const;
   [[nodiscard]] bool ours_exclude(const FileId& file, Mode mode) const;
 
@@ -70,7 +74,6 @@ class FakeKernel final : public locketd::OsLocks {
   std::map<Ticket, Attempt> attempts_;
   std::map<Ticket, Mode> locks_;
   std::map<FileId, Mode> externals_;
-  std::set<Ticket> discarded_;
 };
 
 }  // namespace locket::fuzz

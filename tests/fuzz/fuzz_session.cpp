@@ -53,6 +53,7 @@ class Program {
 
   void run() {
     world_.kernel().prompt = input_.flag();
+    if (input_.flag()) world_.recover();
     // Most of what there is to find lies behind the greeting.
     const std::size_t greeted = input_.below(DaemonWorld::kClients + 1);
     for (std::size_t client = 0; client < greeted; ++client) {
@@ -107,6 +108,7 @@ class Program {
   Mode mode() { return input_.flag() ? Mode::shared : Mode::exclusive; }
 
   void say_bytes(std::size_t client) {
+    world_.misbehave(client);
     std::string bytes(input_.bytes(input_.byte()));
     if (input_.flag()) bytes += '\n';
     world_.say(client, std::move(bytes), descriptors(input_.below(3)));
@@ -116,8 +118,13 @@ class Program {
     Request request{{}, Status{}};
     if (const auto id = input_.below(8); id > 0) request.id = id;
     request.call = call();
-    std::size_t wanted = std::holds_alternative<Acquire>(request.call) ? 1 : 0;
-    if (input_.below(16) == 15) wanted = input_.below(3);
+    const bool claim = std::holds_alternative<Acquire>(request.call) ||
+                       std::holds_alternative<Reclaim>(request.call);
+    std::size_t wanted = claim ? 1 : 0;
+    if (input_.below(16) == 15) {
+      world_.misbehave(client);
+      wanted = input_.below(3);
+    }
     world_.say(client, encode(request), descriptors(wanted));
   }
 
@@ -139,9 +146,29 @@ class Program {
                     {input_.below(4), input_.below(16)}};
       case 8:
         return Status{};
+      case 9:
+      case 10:
+      case 11:
+        return reclaim();
       default:
         return Acquire{"/file", mode(), timeout(), std::string(input_.below(4), 'r')};
     }
+  }
+
+  Call reclaim() {
+    Reclaim reclaim{"/file", mode(), {}, {}, {}, 0, Seconds(0.001 * input_.byte())};
+    if (input_.flag()) reclaim.token = world_.some_token(input_.byte());
+    if (!reclaim.token) reclaim.timeout = timeout();
+    switch (input_.below(4)) {
+      case 0:
+        break;  // it was never told
+      case 1:
+        reclaim.ticket = input_.below(8);
+        break;
+      default:
+        reclaim.ticket = world_.some_ticket(input_.byte());
+    }
+    return reclaim;
   }
 
   std::optional<Seconds> timeout() {
