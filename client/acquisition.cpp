@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <utility>
 
-#include "client/os_unlock.hpp"
 #include "proto/lock_file.hpp"
 #include "proto/text.hpp"
 
@@ -24,20 +23,16 @@ TimePoint backstop_for(const Wish& wish, TimePoint deadline) {
 
 }  // namespace
 
-Acquisition::Acquisition(Connection& connection, Wish wish)
-    : connection_(&connection),
+Acquisition::Acquisition(Process& process, Custody::Owner owner, Wish wish)
+    : process_(&process),
+      owner_(owner),
       wish_(std::move(wish)),
       deadline_(wish_.timeout ? after(*wish_.timeout) : kNever),
       backstop_(backstop_for(wish_, deadline_)) {}
 
-Acquisition::~Acquisition() {
-  // Before pending_ tells the daemon, so that the lock is free by the time that it looks (invariant
-  // 1).
-  os_unlock(std::move(descriptor_));
-}
-
-std::expected<Acquisition, Failure> Acquisition::begin(Connection& connection, Wish wish) {
-  Acquisition attempt(connection, std::move(wish));
+std::expected<Acquisition, Failure> Acquisition::begin(Process& process, Custody::Owner owner,
+                                                       Wish wish) {
+  Acquisition attempt(process, owner, std::move(wish));
   if (auto asked = attempt.ask(); !asked) return std::unexpected(std::move(asked.error()));
   return attempt;
 }
@@ -47,17 +42,17 @@ std::expected<void, Failure> Acquisition::ask() {
   if (!file) return std::unexpected(Failure{std::move(file.error()), std::nullopt});
   auto id = proto::identify(file->get());
   if (!id) return std::unexpected(Failure{std::move(id.error()), std::nullopt});
+  file_ = *id;
 
-  proto::Acquire request{proto::escape(wish_.path), wish_.mode, std::nullopt, wish_.reason};
-  if (wish_.timeout) request.timeout = left_until(deadline_);
-  auto pending = connection_->start(request, file->get(), backstop_);
+  Claim claim{proto::escape(wish_.path), wish_.mode, wish_.reason, file_, std::move(*file)};
+  if (wish_.timeout) claim.deadline = deadline_;
+  claim.at_once = wish_.timeout == proto::Seconds::zero();
+  auto pending = process_->connection.start(std::move(claim), backstop_);
   if (!pending) {
     // EAGAIN: tried until the end to get a word in.
     if (pending.error().os_error == EAGAIN) return std::unexpected(silence());
     return std::unexpected(Failure{std::move(pending.error()), std::nullopt});
   }
-  descriptor_ = std::move(*file);
-  file_ = *id;
   pending_ = std::move(*pending);
   return {};
 }
@@ -67,16 +62,13 @@ std::optional<Acquisition::Outcome> Acquisition::wait(TimePoint until) {
     auto answer = pending_.wait(std::min(until, backstop_));
     if (!answer) {
       if (Clock::now() < backstop_) return std::nullopt;
-      give_up();
-      return std::unexpected(silence());
+      auto failure = silence();
+      pending_ = Pending();
+      return std::unexpected(std::move(failure));
     }
-    if (auto* failure = std::get_if<Failure>(&*answer)) {
-      give_up();
-      return std::unexpected(std::move(*failure));
-    }
+    if (auto* failure = std::get_if<Failure>(&*answer)) return std::unexpected(std::move(*failure));
     const auto* grant = std::get_if<proto::Grant>(&*answer);
     if (grant == nullptr) {
-      give_up();
       return std::unexpected(Failure{
           {Errc::internal_error, "locketd's answer is not one to an acquire"}, std::nullopt});
     }
@@ -85,17 +77,15 @@ std::optional<Acquisition::Outcome> Acquisition::wait(TimePoint until) {
 }
 
 // The hold, if the path still names the file that was locked (C11). Else it is of no use: whoever
-// comes now opens another file and gets another lock. Then the attempt begins again.
+// comes now opens another file and gets another lock. Then the attempt begins again, and so it does
+// when the lock was lost with its daemon before we came to take it.
 std::optional<Acquisition::Outcome> Acquisition::check_grant(proto::Token token) {
-  Hold hold;
-  hold.file = file_;
-  hold.token = token;
-  hold.mode = wish_.mode;
-  hold.session = pending_.session();
-  hold.descriptor = std::move(descriptor_);
-  if (const auto now = proto::identify(wish_.path); now && *now == file_) return hold;
+  const auto now = proto::identify(wish_.path);
+  if (now && *now == file_ && process_->custody.adopt(token, owner_)) return token;
 
-  release_hold(std::move(hold), *connection_);
+  if (auto hold = process_->custody.take(token)) {
+    release_hold(std::move(*hold), process_->connection);
+  }
   if (Clock::now() >= backstop_) {
     return std::unexpected(Failure{{Errc::timed_out, fmt::format("{} was replaced again and again",
                                                                  proto::escape(wish_.path))},
@@ -105,17 +95,14 @@ std::optional<Acquisition::Outcome> Acquisition::check_grant(proto::Token token)
   return std::nullopt;
 }
 
-void Acquisition::give_up() {
-  os_unlock(std::move(descriptor_));
-  pending_ = Pending();
-}
-
-// The daemon has not said a word in time: it is stopped, or the machine is very busy.
+// The daemon has not said a word in time: it is stopped or gone, or the machine is very busy.
 Failure Acquisition::silence() const {
-  if (*wish_.timeout == proto::Seconds::zero()) {
-    return {{Errc::no_daemon, "locketd does not answer"}, std::nullopt};
-  }
-  return {{Errc::timed_out, "locketd does not answer"}, std::nullopt};
+  const bool at_once = *wish_.timeout == proto::Seconds::zero();
+  const auto absence = process_->connection.absence();
+  return {{at_once ? Errc::no_daemon : Errc::timed_out,
+           absence ? fmt::format("locketd went away and is not back yet ({})", absence->message)
+                   : "locketd does not answer"},
+          std::nullopt};
 }
 
 }  // namespace locket::client

@@ -1,7 +1,7 @@
 // One attempt to get one lock: open the file, ask, wait, and see that the path still means that
 // file (C3, C11, C13).
 //
-//     begin ──▶ asked ──▶ granted, path still names the file ──▶ Hold
+//     begin ──▶ asked ──▶ granted, path still names the file ──▶ a Hold in Custody
 //                 ▲            │
 //                 └────────────┴── unlinked or replaced: let go, open again, ask with the time left
 //
@@ -9,9 +9,9 @@
 // nothing stays locked and the daemon is told.
 //
 // Invariants:
-//  1. Whatever ends it other than a Hold unlocks its own copy of the descriptor and closes it then:
-//     a daemon that died may have locked it already, and a forked child may have another copy.
-//  2. A timeout is never reported early; late by kReplyGrace at most where the daemon is silent.
+//  1. Whatever ends it other than a Hold leaves nothing locked: see Pending.
+//  2. A timeout is never reported early; late by kReplyGrace at most where the daemon is silent or
+//     gone.
 
 #pragma once
 
@@ -19,10 +19,9 @@
 #include <optional>
 #include <string>
 
-#include "client/connection.hpp"
 #include "client/custody.hpp"
 #include "client/deadline.hpp"
-#include "proto/descriptor.hpp"
+#include "client/process.hpp"
 #include "proto/messages.hpp"
 
 namespace locket::client {
@@ -37,16 +36,18 @@ struct Wish {
 
 class Acquisition {
  public:
-  // Opens the file and sends the request; blocks as long as the file system does.
-  static std::expected<Acquisition, proto::Failure> begin(Connection& connection, Wish wish);
+  // Opens the file and sends the request; blocks as long as the file system does. The hold that
+  // comes of it will be `owner`'s.
+  static std::expected<Acquisition, proto::Failure> begin(Process& process, Custody::Owner owner,
+                                                          Wish wish);
 
   Acquisition(Acquisition&&) noexcept = default;
   Acquisition& operator=(Acquisition&&) = delete;
   Acquisition(const Acquisition&) = delete;
   Acquisition& operator=(const Acquisition&) = delete;
-  ~Acquisition();
+  ~Acquisition() = default;
 
-  using Outcome = std::expected<Hold, proto::Failure>;
+  using Outcome = std::expected<proto::Token, proto::Failure>;
 
   // Waits until the attempt has ended, but not past `until`: none means that it still waits in the
   // queue, and one may call again. Must not be called again after an outcome.
@@ -55,18 +56,17 @@ class Acquisition {
   [[nodiscard]] proto::FileId file() const { return file_; }
 
  private:
-  Acquisition(Connection& connection, Wish wish);
+  Acquisition(Process& process, Custody::Owner owner, Wish wish);
 
   std::expected<void, proto::Failure> ask();
   std::optional<Outcome> check_grant(proto::Token token);
-  void give_up();
   [[nodiscard]] proto::Failure silence() const;
 
-  Connection* connection_;
+  Process* process_;
+  Custody::Owner owner_;
   Wish wish_;
   TimePoint deadline_;  // the caller's
   TimePoint backstop_;  // when to stop believing that the daemon answers
-  proto::Descriptor descriptor_;
   proto::FileId file_;
   Pending pending_;
 };

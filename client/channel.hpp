@@ -4,13 +4,14 @@
 // which touch nothing that changes: the leader sleeps in wait() while others send.
 //
 // Invariants:
-//  1. Nothing blocks but wait().
+//  1. Nothing blocks but wait() and watch().
 //  2. Messages leave whole and in the order of send(): what the socket does not take stays in the
 //     outbox, and nothing overtakes it.
 //  3. A descriptor that waits in the outbox is a copy of its own, so that the caller may close his.
 
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <expected>
@@ -19,6 +20,7 @@
 #include <string>
 #include <string_view>
 
+#include "client/alarm.hpp"
 #include "client/deadline.hpp"
 #include "proto/descriptor.hpp"
 #include "proto/errors.hpp"
@@ -32,6 +34,10 @@ class Channel {
   // The daemon's longest line is a page of `list`; this is far above it and far below what hurts.
   static constexpr std::size_t kMaxReplyBytes = std::size_t{4} << 20;
 
+  // When to try again what the kernel has no room for now, of which no socket event tells: too many
+  // descriptors on their way (ETOOMANYREFS, unix(7)), or no memory.
+  static constexpr std::chrono::milliseconds kNoRoomPause{10};
+
   static std::expected<std::shared_ptr<Channel>, proto::Error> make(proto::Descriptor socket);
 
   // Sends what the socket takes and keeps the rest. Errc::limit_reached concerns this message
@@ -39,18 +45,21 @@ class Channel {
   std::expected<void, proto::Error> send(proto::RequestId id, std::string_view line,
                                          int descriptor);
 
-  // Sends what was kept, as far as the socket takes it. An error that carries a request concerns
-  // that one alone: it has been dropped, and one may go on.
-  struct Undelivered {
-    proto::Error error;
-    std::optional<proto::RequestId> request;
-  };
-  std::expected<void, Undelivered> flush();
+  // Sends only what begins to leave at once, so that no copy of the descriptor is needed. False:
+  // not now.
+  std::expected<bool, proto::Error> try_send(proto::RequestId id, std::string_view line,
+                                             int descriptor);
+
+  // Sends what was kept, as far as the socket takes it. After an error the connection is of no use.
+  std::expected<void, proto::Error> flush();
 
   // Takes back a message that has not begun to leave.
   bool withdraw(proto::RequestId id);
 
   [[nodiscard]] bool has_unsent() const { return !outbox_.empty(); }
+
+  // The kernel had no room for what is unsent: poll(2) would say that the socket is writable.
+  [[nodiscard]] bool lacks_room() const { return lacks_room_; }
 
   // Reads once; says whether that was all there is for now, or ever.
   enum class Intake { more, none, closed };
@@ -61,7 +70,13 @@ class Channel {
 
   // Sleeps until there is something to read (or room to write), wake() is called, or `until`.
   void wait(TimePoint until, bool to_write) const;
-  void wake() const;
+  void wake() const { alarm_.ring(); }
+
+  // In a forked child: closes what others still share.
+  void close();
+
+  // Sleeps on another alarm until the other end hangs up, or what else is of interest.
+  void watch(const Alarm& alarm, Alarm::Interest interest, TimePoint until) const;
 
  private:
   struct Message {
@@ -71,12 +86,13 @@ class Channel {
     proto::Descriptor descriptor;  // to go with the first byte
   };
 
-  Channel(proto::Descriptor socket, proto::Descriptor alarm);
-  std::expected<std::size_t, proto::Error> try_send(std::string_view bytes, int descriptor) const;
+  Channel(proto::Descriptor socket, Alarm alarm);
+  std::expected<std::size_t, proto::Error> push(std::string_view bytes, int descriptor);
 
-  const proto::Descriptor socket_;
-  const proto::Descriptor alarm_;  // an eventfd(2)
+  proto::Descriptor socket_;
+  Alarm alarm_;
   std::deque<Message> outbox_;
+  bool lacks_room_ = false;
   proto::LineBuffer lines_{kMaxReplyBytes};
 };
 

@@ -1,61 +1,37 @@
 #include "client/connection.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <thread>
 #include <utility>
 
 #include "client/channel.hpp"
-#include "client/program_name.hpp"
-#include "client/socket_search.hpp"
+#include "client/custody.hpp"
+#include "client/os_unlock.hpp"
+#include "client/pending.hpp"
 #include "proto/codec.hpp"
-#include "proto/limits.hpp"
-#include "proto/version.hpp"
 
 namespace locket::client {
-namespace {
 
 using proto::Errc;
 using proto::Error;
 
-Error lost(std::string_view why) {
-  return {Errc::connection_lost, fmt::format("the connection to locketd is lost: {}", why)};
-}
-
-proto::Hello hello() {
-  return {proto::kProtocolVersion, fmt::format("liblocket {}", proto::kVersion), program_name()};
-}
-
-}  // namespace
-
-// Where a call waits for its answer. The connection knows it until it is answered, under the mutex.
-struct Pending::Slot {
-  proto::RequestId id = 0;
-  std::optional<proto::Answer> answer;
-  bool waiting = false;  // somebody is in wait()
-  std::condition_variable wake;
-};
-
-Pending::Pending(Connection& connection, std::unique_ptr<Slot> slot, SessionId session)
-    : connection_(&connection), slot_(std::move(slot)), session_(session) {}
+Pending::Pending(Connection& connection, std::unique_ptr<Slot> slot)
+    : connection_(&connection), slot_(std::move(slot)) {}
 
 Pending::Pending() noexcept = default;
 Pending::Pending(Pending&&) noexcept = default;
 
 Pending& Pending::operator=(Pending&& other) noexcept {
   if (this == &other) return *this;
-  if (slot_) connection_->abandon(*slot_);
+  if (slot_) connection_->abandon(std::move(slot_));
   connection_ = other.connection_;
   slot_ = std::move(other.slot_);
-  session_ = other.session_;
   return *this;
 }
 
 Pending::~Pending() {
-  if (slot_) connection_->abandon(*slot_);
+  if (slot_) connection_->abandon(std::move(slot_));
 }
 
 std::optional<proto::Answer> Pending::wait(TimePoint until) {
@@ -64,15 +40,41 @@ std::optional<proto::Answer> Pending::wait(TimePoint until) {
   return answer;
 }
 
-Connection::Connection(Sockets sockets) : sockets_(std::move(sockets)) {}
-Connection::~Connection() = default;
+Connection::Connection(Sockets sockets, Custody& custody, Herald& herald)
+    : sockets_(std::move(sockets)), custody_(custody), herald_(herald) {}
+
+Connection::~Connection() {
+  UniqueLock lock(mutex_);
+  keeper_.stop(lock);
+}
+
+void Connection::forget() {
+  // Closed, not unlocked. The slots themselves are their threads' own.
+  for (const auto& [id, slot] : std::exchange(pending_, {})) {
+    if (slot->claim) slot->claim->descriptor.reset();
+    slot->answer = proto::Failure{{Errc::connection_lost, "this was asked before the fork"}, {}};
+  }
+  if (channel_ != nullptr) channel_->close();  // others' shares of it are never given back
+  channel_.reset();
+  leader_ = nullptr;
+  home_.clear();
+  daemon_pid_ = 0;
+  complaint_.reset();
+  detached_.reset();
+  reconnecting_ = retrying_ = Backoff();
+  untold_.clear();
+  reclaims_.clear();
+  refused_.clear();
+  keeper_sends_ = false;
+  keeper_.forget();
+}
 
 // ---- Calls ----
 
-std::expected<Pending, Error> Connection::start(const proto::Call& call, int descriptor,
-                                                TimePoint until) {
-  auto slot = std::make_unique<Pending::Slot>();
+std::expected<Pending, Error> Connection::start(const proto::Call& call, TimePoint until) {
+  auto slot = std::make_unique<Slot>();
   UniqueLock lock(mutex_);
+  if (const auto* detach = std::get_if<proto::Detach>(&call)) detached_ = *detach;
   for (;;) {
     const bool fresh = channel_ == nullptr;
     if (auto connected = ensure_connected(lock, until); !connected) {
@@ -80,8 +82,8 @@ std::expected<Pending, Error> Connection::start(const proto::Call& call, int des
     }
     slot->id = ++last_id_;
     pending_.emplace(slot->id, slot.get());
-    auto sent = send(proto::encode(proto::Request{slot->id, call}), slot->id, descriptor);
-    if (sent) return Pending(*this, std::move(slot), session_);
+    auto sent = send(proto::encode(proto::Request{slot->id, call}), slot->id, -1);
+    if (sent) return Pending(*this, std::move(slot));
     pending_.erase(slot->id);
     slot->answer.reset();
     // A connection that was made earlier may have ended unnoticed, when nobody waited on it.
@@ -90,21 +92,53 @@ std::expected<Pending, Error> Connection::start(const proto::Call& call, int des
   }
 }
 
-std::expected<proto::Answer, Error> Connection::call(const proto::Call& call, TimePoint until) {
-  auto pending = start(call, -1, until);
-  if (!pending) return std::unexpected(pending.error());
-  auto answer = pending->wait(until);
-  if (!answer) return std::unexpected(Error{Errc::no_daemon, "locketd does not answer"});
-  if (auto* failure = std::get_if<proto::Failure>(&*answer)) {
-    return std::unexpected(std::move(failure->error));
+std::expected<Pending, Error> Connection::start(Claim claim, TimePoint until) {
+  Pending pending(*this, std::make_unique<Slot>());
+  Slot& slot = *pending.slot_;
+  slot.claim = std::move(claim);
+  UniqueLock lock(mutex_);
+  // In the table before it is sent, so that a session that begins tells it with the others.
+  slot.id = ++last_id_;
+  pending_.emplace(slot.id, &slot);
+  std::expected<void, Error> done;
+  while (done && !slot.answer && (channel_ == nullptr || slot.session != session_)) {
+    done = ensure_connected(lock, until);
+    if (!done || slot.answer || slot.session == session_) continue;
+    keeper_.start();
+    slot.first_session = slot.session = session_;
+    const proto::Acquire request{slot.claim->path, slot.claim->mode,
+                                 slot.claim->deadline.transform(left_until), slot.claim->reason};
+    done = send(proto::encode(proto::Request{slot.id, request}), slot.id,
+                slot.claim->descriptor.get());
+    // Where the session has ended, the claim is still here for the next one.
+    if (!done && done.error().code == Errc::connection_lost) done = {};
   }
-  return std::move(*answer);
+  lock.unlock();
+  if (!done) return std::unexpected(done.error());  // and abandons it
+  return pending;
 }
 
-void Connection::notify(SessionId session, const proto::Call& call) {
+std::expected<proto::Answer, Error> Connection::call(const proto::Call& call, TimePoint until) {
+  Backoff backoff;
+  for (;;) {
+    auto pending = start(call, until);
+    if (!pending) return std::unexpected(pending.error());
+    auto answer = pending->wait(until);
+    if (!answer) return std::unexpected(Error{Errc::no_daemon, "locketd does not answer"});
+    auto* failure = std::get_if<proto::Failure>(&*answer);
+    if (failure == nullptr) return std::move(*answer);
+    backoff.attempt();
+    if (failure->error.code != Errc::connection_lost || backoff.due() >= until) {
+      return std::unexpected(std::move(failure->error));
+    }
+    std::this_thread::sleep_until(backoff.due());
+  }
+}
+
+void Connection::notify(const proto::Call& call) {
   const std::string line = proto::encode(proto::Request{std::nullopt, call});
   const UniqueLock lock(mutex_);
-  if (channel_ != nullptr && session == session_) std::ignore = send(line, 0, -1);
+  if (channel_ != nullptr) std::ignore = send(line, 0, -1);
 }
 
 std::int64_t Connection::daemon_pid() {
@@ -112,13 +146,27 @@ std::int64_t Connection::daemon_pid() {
   return daemon_pid_;
 }
 
-void Connection::abandon(Pending::Slot& slot) {
+std::optional<Error> Connection::absence() {
   const UniqueLock lock(mutex_);
-  // Answered meanwhile? Then only a grant is left to give back.
-  if (slot.answer && !std::holds_alternative<proto::Grant>(*slot.answer)) return;
-  pending_.erase(slot.id);
-  if (channel_ == nullptr || channel_->withdraw(slot.id)) return;
-  std::ignore = send(proto::encode(proto::Request{std::nullopt, proto::Cancel{slot.id}}), 0, -1);
+  return channel_ == nullptr ? std::optional(parting_) : std::nullopt;
+}
+
+void Connection::abandon(std::unique_ptr<Slot> slot) {
+  const proto::RequestId id = slot->id;
+  bool to_cancel = false;
+  {
+    const UniqueLock lock(mutex_);
+    drop(*slot);
+    to_cancel = !slot->answer && channel_ != nullptr && !channel_->withdraw(id);
+  }
+  // Not under the mutex, and before the daemon is told: it will find the file free (C7).
+  const auto answer = std::move(slot->answer);
+  slot.reset();
+  if (to_cancel) notify(proto::Cancel{id});
+  // Answered meanwhile? Then there may be a grant to give back.
+  const auto* grant = answer ? std::get_if<proto::Grant>(&*answer) : nullptr;
+  if (grant == nullptr) return;
+  if (auto hold = custody_.take(grant->token)) release_hold(std::move(*hold), *this);
 }
 
 // ---- Waiting: leader and followers ----
@@ -126,7 +174,7 @@ void Connection::abandon(Pending::Slot& slot) {
 // Comes and goes with a thread in wait(), and keeps invariant 2 however that thread leaves.
 class Connection::Attendance {
  public:
-  Attendance(Connection& connection, Pending::Slot& slot) : connection_(connection), slot_(slot) {
+  Attendance(Connection& connection, Slot& slot) : connection_(connection), slot_(slot) {
     slot_.waiting = true;
   }
   ~Attendance() {
@@ -139,20 +187,18 @@ class Connection::Attendance {
 
  private:
   Connection& connection_;
-  Pending::Slot& slot_;
+  Slot& slot_;
 };
 
-std::optional<proto::Answer> Connection::wait(Pending::Slot& slot, TimePoint until) {
+std::optional<proto::Answer> Connection::wait(Slot& slot, TimePoint until) {
   UniqueLock lock(mutex_);
   const Attendance attendance(*this, slot);
   while (!slot.answer) {
-    if (leader_ == nullptr) leader_ = &slot;
-    if (leader_ == &slot) {
+    if (channel_ != nullptr && leader_ == nullptr) leader_ = &slot;
+    if (channel_ != nullptr && leader_ == &slot) {
       read_for_all(lock, until);
-    } else if (until == kNever) {
-      slot.wake.wait(lock);
     } else {
-      slot.wake.wait_until(lock, until);
+      sit_out(lock, slot, until);
     }
     if (Clock::now() >= until) break;
   }
@@ -161,102 +207,43 @@ std::optional<proto::Answer> Connection::wait(Pending::Slot& slot, TimePoint unt
 
 // The leader's turn: sleeps until the daemon sends something, and hands it out.
 void Connection::read_for_all(UniqueLock& lock, TimePoint until) {
-  const auto channel = channel_;  // there while anybody is unanswered
-  const bool to_write = channel->has_unsent();
+  const auto channel = channel_;
+  const bool to_write = has_unsent() && !channel->lacks_room();
+  const TimePoint next = std::min(until, next_try());
   lock.unlock();
-  channel->wait(until, to_write);
+  channel->wait(next, to_write);
   lock.lock();
   if (channel == channel_) flush();
   if (channel == channel_) receive();
 }
 
-// Wakes the follower that waits longest, to lead.
+// A follower's turn, or anybody's while there is no session: sleeps until it is woken. Where the
+// keeper has no thread, those who wait connect again.
+void Connection::sit_out(UniqueLock& lock, Slot& slot, TimePoint until) {
+  if (leader_ == &slot) leader_ = nullptr;
+  if (channel_ == nullptr && !keeper_.is_running()) {
+    reconnect_if_due();
+    if (channel_ != nullptr) return;
+    until = std::min(until, reconnecting_.due());
+  }
+  if (until == kNever) {
+    slot.wake.wait(lock);
+  } else {
+    slot.wake.wait_until(lock, until);
+  }
+}
+
+// Wakes the follower that waits longest, to lead; where there is none, the keeper has its turn.
 void Connection::promote() {
   for (const auto& [id, slot] : pending_) {
     if (!slot->waiting) continue;
     slot->wake.notify_one();
     return;
   }
+  if (has_unsent() || !reclaims_.empty() || !refused_.empty()) keeper_.alert();
 }
 
-// ---- What the daemon says ----
-
-void Connection::receive() {
-  if (auto end = read_and_deliver()) break_off(std::move(*end));
-}
-
-// Reads all that is there. An error is why the connection must end: the daemon has ended it, or
-// makes no sense.
-std::optional<Error> Connection::read_and_deliver() {
-  for (;;) {
-    const auto intake = channel_->receive();
-    if (!intake) return lost(std::strerror(intake.error().os_error));
-    for (;;) {
-      const auto line = channel_->next_line();
-      if (!line) return lost(line.error().message);
-      if (!*line) break;
-      auto reply = proto::decode_reply(**line);
-      if (!reply) return lost(reply.error().message);
-      if (auto end = deliver(std::move(*reply))) return end;
-    }
-    if (*intake == Channel::Intake::none) return std::nullopt;
-    if (*intake == Channel::Intake::closed) return complaint_.value_or(lost("locketd closed it"));
-  }
-}
-
-std::optional<Error> Connection::deliver(proto::Reply reply) {
-  auto* failure = std::get_if<proto::Failure>(&reply.answer);
-  if (!reply.id) {
-    // About no request of ours that it could read. It says why it hangs up when it does.
-    if (failure != nullptr) complaint_ = std::move(failure->error);
-  } else if (*reply.id != hello_) {
-    settle(*reply.id, std::move(reply.answer));
-  } else if (failure != nullptr) {
-    return std::move(failure->error);
-  } else if (const auto* welcome = std::get_if<proto::Welcome>(&reply.answer)) {
-    daemon_pid_ = welcome->pid;
-  }
-  return std::nullopt;
-}
-
-void Connection::settle(proto::RequestId id, proto::Answer answer) {
-  const auto found = pending_.find(id);
-  if (found == pending_.end()) return;  // abandoned
-  Pending::Slot& slot = *found->second;
-  pending_.erase(found);
-  slot.answer = std::move(answer);
-  slot.wake.notify_one();
-}
-
-// ---- The connection itself ----
-
-std::expected<void, Error> Connection::ensure_connected(UniqueLock& lock, TimePoint until) {
-  std::chrono::milliseconds pause{1};
-  constexpr std::chrono::milliseconds kLongestPause{50};
-  while (channel_ == nullptr) {
-    auto socket = find_daemon(sockets_());
-    if (socket) return adopt(std::move(*socket));
-    // Its backlog is full: nothing tells when it no longer is, connect(2) included.
-    if (socket.error().os_error != EAGAIN || Clock::now() >= until) {
-      return std::unexpected(socket.error());
-    }
-    lock.unlock();
-    std::this_thread::sleep_until(std::min(until, Clock::now() + pause));
-    lock.lock();
-    pause = std::min(2 * pause, kLongestPause);
-  }
-  return {};
-}
-
-// A new session begins with the hello, which the first request need not wait for.
-std::expected<void, Error> Connection::adopt(proto::Descriptor socket) {
-  auto channel = Channel::make(std::move(socket));
-  if (!channel) return std::unexpected(channel.error());
-  channel_ = std::move(*channel);
-  ++session_;
-  hello_ = ++last_id_;
-  return send(proto::encode(proto::Request{hello_, hello()}), hello_, -1);
-}
+// ---- Sending ----
 
 std::expected<void, Error> Connection::send(std::string_view line, proto::RequestId id,
                                             int descriptor) {
@@ -266,39 +253,47 @@ std::expected<void, Error> Connection::send(std::string_view line, proto::Reques
   auto sent = channel->send(id, line, descriptor);
   if (!sent && sent.error().code != Errc::limit_reached) {
     receive();  // the last that it said: answers, perhaps why it hung up
-    if (channel == channel_) break_off(lost(std::strerror(sent.error().os_error)));
+    if (channel == channel_) end_session(std::move(sent.error()));
     return std::unexpected(parting_);
   }
-  // A leader that sleeps already knows nothing of bytes that are left to send.
-  if (leader_ != nullptr && channel->has_unsent()) channel->wake();
+  if (channel->has_unsent()) {
+    // A leader that sleeps already knows nothing of bytes that are left to send.
+    if (leader_ != nullptr) {
+      channel->wake();
+    } else if (!keeper_sends_) {
+      keeper_.alert();
+    }
+  }
   return sent;
 }
 
 void Connection::flush() {
-  while (channel_ != nullptr) {
-    auto flushed = channel_->flush();
-    if (flushed) return;
-    auto& [error, request] = flushed.error();
-    if (!request) {
-      break_off(lost(std::strerror(error.os_error)));
-      return;
-    }
-    settle(*request, proto::Failure{std::move(error), std::nullopt});
-    // Perhaps the leader's own, which it would not see in its sleep.
-    if (leader_ != nullptr) channel_->wake();
+  if (channel_ == nullptr) return;
+  if (auto flushed = channel_->flush(); !flushed) {
+    const auto channel = channel_;
+    receive();
+    if (channel == channel_) end_session(std::move(flushed.error()));
+    return;
   }
+  if (!refused_.empty() && retrying_.is_due()) {
+    retrying_.attempt();
+    untold_.insert(untold_.end(), refused_.begin(), refused_.end());
+    refused_.clear();
+  }
+  tell_claims();
 }
 
-void Connection::break_off(Error error) {
-  const auto channel = std::exchange(channel_, nullptr);
-  if (leader_ != nullptr) channel->wake();
-  daemon_pid_ = 0;
-  complaint_.reset();
-  parting_ = std::move(error);
-  for (const auto& [id, slot] : std::exchange(pending_, {})) {
-    slot->answer = proto::Failure{parting_, std::nullopt};
-    slot->wake.notify_one();
+bool Connection::has_unsent() const {
+  return channel_ != nullptr && (channel_->has_unsent() || !untold_.empty());
+}
+
+// When something is to be tried again of which no event will tell.
+TimePoint Connection::next_try() const {
+  TimePoint next = refused_.empty() ? kNever : retrying_.due();
+  if (has_unsent() && channel_->lacks_room()) {
+    next = std::min(next, Clock::now() + Channel::kNoRoomPause);
   }
+  return next;
 }
 
 }  // namespace locket::client

@@ -6,21 +6,32 @@
 //
 // Leader and followers: among the threads in wait(), one (the leader) sleeps in poll(2) and reads
 // for all; the others sleep on a condition variable of their own. No thread stands between an
-// answer and its caller, and no thread of the library's own is needed.
+// answer and its caller. The library's own thread (keeper.hpp) reads only when the connection ends
+// and when nobody else is there to.
+//
+// When the daemon goes, claims survive it (C9): on a new session every one is told again, what is
+// held before what is waited for, each in its order. Claims are in two places, the table of pending
+// calls and Custody; both are looked at under this mutex, and between them a grant moves under it.
 //
 // Invariants:
-//  1. Every Pending ends exactly once: by its answer, by the connection's end, or by being given
-//     up. A later reply to one that was given up is ignored.
-//  2. While anybody is in wait() and not yet answered, there is a leader, or one has been woken to
-//     become it: who leaves wait() with no leader in place wakes the follower that waits longest.
+//  1. Every Pending ends exactly once: by its answer, by being given up, or, where it is about no
+//     claim, by the connection's end. A later reply to one that was given up is ignored.
+//  2. While there is a session and anybody is in wait() and not yet answered, there is a leader, or
+//     one has been woken to become it: who leaves wait() with no leader in place wakes the follower
+//     that waits longest.
 //  3. Bytes leave in the order of the calls. What the socket does not take at once is sent by the
-//     leader when it can, or ahead of the next call when nobody waits.
+//     leader when it can, else by the keeper, or ahead of the next call.
 //  4. The mutex is never held while sleeping, so that notify() never waits for the daemon.
+//  5. Before a session ends, everything that the daemon said on it has been read: a grant that it
+//     sent before it died counts.
+//  6. The descriptor of a claim is closed only by who has taken the claim out of its place, so that
+//     nobody sends one that has become another file.
 
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <expected>
 #include <functional>
 #include <map>
@@ -29,26 +40,28 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
+#include "client/backoff.hpp"
+#include "client/claim.hpp"
 #include "client/deadline.hpp"
-#include "proto/descriptor.hpp"
+#include "client/keeper.hpp"
 #include "proto/errors.hpp"
 #include "proto/messages.hpp"
 #include "proto/socket_path.hpp"
 
 namespace locket::client {
 
-class Channel;
 class Connection;
+class Custody;
+class Herald;
+struct Found;
+struct Hold;
 
-// Which of the connections that were made one after the other: a notice that concerns an earlier
-// one must not reach a later one. 0 is none.
-using SessionId = std::uint64_t;
-
-// A call under way. Destroying it unanswered abandons it: the daemon is told with a one-way
-// `cancel`, which also releases a grant that crosses it. Belongs to one thread at a time; must not
-// outlive its Connection.
+// A call under way. Destroying it unanswered abandons it: its lock file is unlocked and closed and
+// the daemon told with a one-way `cancel`, which also releases a grant that crosses it. Belongs to
+// one thread at a time; must not outlive its Connection.
 class Pending {
  public:
   Pending() noexcept;
@@ -59,24 +72,22 @@ class Pending {
   ~Pending();
 
   // Waits until there is an answer, but not past `until`: none means that it is still under way.
-  // Blocks. A broken connection is a Failure with Errc::connection_lost. Must not be called again
-  // once it has returned an answer.
+  // Blocks. A broken connection is a Failure with Errc::connection_lost, but for a claim. Must not
+  // be called again once it has returned an answer.
+  //
+  // With a Grant, the claim has become a Hold in Custody, for the caller to adopt or take out.
   std::optional<proto::Answer> wait(TimePoint until);
 
   // True from start() until the answer has been taken or the call abandoned.
   explicit operator bool() const { return slot_ != nullptr; }
 
-  // The session that the call went out on.
-  [[nodiscard]] SessionId session() const { return session_; }
-
  private:
   friend Connection;
   struct Slot;
-  Pending(Connection& connection, std::unique_ptr<Slot> slot, SessionId session);
+  Pending(Connection& connection, std::unique_ptr<Slot> slot);
 
   Connection* connection_ = nullptr;
   std::unique_ptr<Slot> slot_;
-  SessionId session_ = 0;
 };
 
 class Connection {
@@ -84,63 +95,116 @@ class Connection {
   // Where a daemon may listen, asked anew at each attempt to connect.
   using Sockets = std::function<std::vector<std::string>()>;
 
-  explicit Connection(Sockets sockets = proto::socket_candidates);
+  Connection(Sockets sockets, Custody& custody, Herald& herald);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Sends a call, with a descriptor (none: -1) that is the caller's again when this returns.
-  // Connects where needed, which blocks only while the daemon's backlog is full, and not past
-  // `until`. Errc::no_daemon says where it was looked for and how to start one.
-  std::expected<Pending, proto::Error> start(const proto::Call& call, int descriptor,
-                                             TimePoint until);
+  // Sends a call. Connects where needed, which blocks, and not past `until`, only while the
+  // daemon's backlog is full or, for kPatience, where one was there before. Errc::no_daemon says
+  // where it was looked for and how to start one.
+  std::expected<Pending, proto::Error> start(const proto::Call& call, TimePoint until);
 
-  // start() and wait() in one, for what is answered at once: a Failure is an error too, and so is
-  // no answer by then (Errc::no_daemon).
+  // The same for a lock. From here on the claim is told to every new daemon until it ends.
+  std::expected<Pending, proto::Error> start(Claim claim, TimePoint until);
+
+  // start() and wait() in one, for what is answered at once and may be asked again when the
+  // connection is lost: a Failure is an error too, and so is no answer by then (Errc::no_daemon).
   std::expected<proto::Answer, proto::Error> call(const proto::Call& call,
                                                   TimePoint until = Clock::now() + kPatience);
 
-  // Sends a one-way message on that session, or drops it where that session has ended: then there
-  // is nobody to tell. Never blocks, never connects.
-  void notify(SessionId session, const proto::Call& call);
+  // Sends a one-way message, or drops it where there is no session: then there is nobody to tell. A
+  // later daemon may get one about what only an earlier one knew, and ignores it: neither a token
+  // nor an id of this connection's ever comes again. Never blocks, never connects.
+  void notify(const proto::Call& call);
 
   // The daemon's process id, as its answer to hello told it; 0 where none has come yet.
   [[nodiscard]] std::int64_t daemon_pid();
 
+  // Why there is no session now; none where there is one.
+  [[nodiscard]] std::optional<proto::Error> absence();
+
+  // For fork: see fork_guard.hpp. The child forgets the session, the claims, and the keeper.
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+  void forget();
+
  private:
   friend Pending;
+  friend Keeper;
   using UniqueLock = std::unique_lock<std::mutex>;
+  using Slot = Pending::Slot;
 
   class Attendance;
 
-  std::optional<proto::Answer> wait(Pending::Slot& slot, TimePoint until);
-  void abandon(Pending::Slot& slot);
+  // What of the claims is still to be told on this session.
+  using Untold = std::variant<proto::Token, Slot*>;
+
+  std::optional<proto::Answer> wait(Slot& slot, TimePoint until);
+  void abandon(std::unique_ptr<Slot> slot);
 
   // All below need the mutex; those that take it as `lock` give it up while they sleep.
+
+  // Calls and waiting: connection.cpp.
   void read_for_all(UniqueLock& lock, TimePoint until);
+  void sit_out(UniqueLock& lock, Slot& slot, TimePoint until);
   void promote();
-  void receive();
-  std::optional<proto::Error> read_and_deliver();
-  std::optional<proto::Error> deliver(proto::Reply reply);
-  void settle(proto::RequestId id, proto::Answer answer);
-  std::expected<void, proto::Error> ensure_connected(UniqueLock& lock, TimePoint until);
-  std::expected<void, proto::Error> adopt(proto::Descriptor socket);
   std::expected<void, proto::Error> send(std::string_view line, proto::RequestId id,
                                          int descriptor);
   void flush();
-  void break_off(proto::Error error);
+  [[nodiscard]] bool has_unsent() const;
+  [[nodiscard]] TimePoint next_try() const;
+
+  // What the daemon says: connection_replies.cpp.
+  void receive();
+  std::optional<proto::Error> read_and_deliver();
+  std::optional<proto::Error> deliver(proto::Reply reply);
+  proto::Error refused_hello(const proto::Failure& failure) const;
+  void settle(proto::RequestId id, proto::Answer answer);
+  void drop(Slot& slot);
+  void settle_reclaim(proto::Token token, const proto::Answer& answer);
+
+  // Sessions, from their beginning to their end: connection_sessions.cpp.
+  std::expected<void, proto::Error> ensure_connected(UniqueLock& lock, TimePoint until);
+  std::expected<void, proto::Error> begin_session(Found found);
+  void end_session(proto::Error error);
+  void tell_claims();
+  std::expected<bool, proto::Error> tell(Slot& slot);
+  std::expected<bool, proto::Error> tell(proto::Token token);
+  [[nodiscard]] bool has_claims() const;
+  void reconnect_if_due();
+  Watch keep_claims();
 
   const Sockets sockets_;
+  Custody& custody_;
+  Herald& herald_;
   std::mutex mutex_;
-  std::shared_ptr<Channel> channel_;  // shared with the leader, which polls it without the mutex
-  SessionId session_ = 0;
-  proto::RequestId last_id_ = 0;
+
+  // The session.
+  std::shared_ptr<Channel> channel_;  // shared with who polls it without the mutex; null: none
+  std::uint64_t session_ = 0;         // counts them
+  std::string home_;                  // the socket of the last one
   proto::RequestId hello_ = 0;
+  bool welcomed_ = false;
   std::int64_t daemon_pid_ = 0;
   std::optional<proto::Error> complaint_;  // what the daemon said in answer to no request
   proto::Error parting_;                   // why the session before this one ended
-  std::map<proto::RequestId, Pending::Slot*> pending_;  // unanswered ones, oldest first
-  Pending::Slot* leader_ = nullptr;
+  std::optional<proto::Detach> detached_;  // told on every session from then on
+  Backoff reconnecting_;
+
+  // Calls.
+  proto::RequestId last_id_ = 0;
+  std::map<proto::RequestId, Slot*> pending_;  // unanswered ones, oldest first
+  Slot* leader_ = nullptr;
+
+  // Claims that are told again.
+  std::deque<Untold> untold_;
+  std::map<proto::RequestId, proto::Token> reclaims_;  // unanswered ones about holds
+  std::vector<Untold> refused_;                        // for want of room: to be tried again
+  Backoff retrying_;
+
+  bool keeper_sends_ = false;  // it already sleeps until there is room for what is unsent
+  Keeper keeper_{*this};
 };
 
 }  // namespace locket::client

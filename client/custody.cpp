@@ -1,22 +1,36 @@
 #include "client/custody.hpp"
 
-#include <algorithm>
 #include <iterator>
 #include <ranges>
-#include <utility>
 
+#include "client/connection.hpp"
 #include "client/os_unlock.hpp"
 
 namespace locket::client {
 
 void release_hold(Hold hold, Connection& connection) {
-  os_unlock(std::move(hold.descriptor));
-  connection.notify(hold.session, proto::Release{hold.token});
+  os_unlock(std::move(hold.claim.descriptor));
+  if (!hold.lost) connection.notify(proto::Release{hold.token});
 }
 
-void Custody::add(Owner owner, Hold hold) {
+void Custody::add(Hold hold) {
   const std::lock_guard lock(mutex_);
-  holds_.emplace(owner, std::move(hold));
+  const proto::Token token = hold.token;
+  // A token that is in here already, which strictly increasing ones never are, changes nothing: its
+  // second grant finds nothing to adopt.
+  holds_.try_emplace(token, Entry{std::move(hold), nullptr});
+}
+
+bool Custody::adopt(proto::Token token, Owner owner) {
+  const std::lock_guard lock(mutex_);
+  const auto found = holds_.find(token);
+  if (found == holds_.end()) return false;
+  auto& [hold, whose] = found->second;
+  if (hold.lost || whose != nullptr) return false;
+  whose = owner;
+  hold.thread = std::this_thread::get_id();
+  owned_.emplace(owner, token);
+  return true;
 }
 
 std::optional<Hold> Custody::take(Owner owner) {
@@ -29,35 +43,95 @@ std::optional<Hold> Custody::take(proto::FileId file) {
   return extract(find(file));
 }
 
+std::optional<Hold> Custody::take(proto::Token token) {
+  const std::lock_guard lock(mutex_);
+  const auto found = holds_.find(token);
+  if (found == holds_.end() || found->second.owner != nullptr) return std::nullopt;
+  return extract(found);
+}
+
 proto::Token Custody::peek(Owner owner) const {
   const std::lock_guard lock(mutex_);
   const auto found = find(owner);
-  return found != holds_.end() ? found->second.token : 0;
+  return found != holds_.end() && !found->second.hold.lost ? found->first : 0;
 }
 
 proto::Token Custody::peek(proto::FileId file) const {
   const std::lock_guard lock(mutex_);
   const auto found = find(file);
-  return found != holds_.end() ? found->second.token : 0;
+  return found != holds_.end() && !found->second.hold.lost ? found->first : 0;
 }
 
-Custody::Holds::const_iterator Custody::find(Owner owner) const {
-  const auto [first, end] = holds_.equal_range(owner);
-  if (first == end) return holds_.end();
-  const auto thread = std::this_thread::get_id();
-  for (auto hold = end; hold != first;) {
-    if ((--hold)->second.thread == thread) return hold;
+std::vector<proto::Token> Custody::tokens() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<proto::Token> tokens;
+  for (const auto& [token, entry] : holds_) {
+    if (!entry.hold.lost) tokens.push_back(token);
   }
-  return std::prev(end);
+  return tokens;
+}
+
+bool Custody::holds_any() const {
+  const std::lock_guard lock(mutex_);
+  return holds_.size() > lost_;
+}
+
+void Custody::with(proto::Token token, const std::function<void(const Hold&)>& look) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = holds_.find(token);
+  if (found != holds_.end() && !found->second.hold.lost) look(found->second.hold);
+}
+
+Custody::Owner Custody::lose(proto::Token token) {
+  const std::lock_guard lock(mutex_);
+  const auto found = holds_.find(token);
+  if (found == holds_.end() || std::exchange(found->second.hold.lost, true)) return nullptr;
+  ++lost_;
+  return found->second.owner;
+}
+
+void Custody::forget() {
+  holds_.clear();  // closes, which unlocks nothing while the parent has its own copies
+  owned_.clear();
+  lost_ = 0;
+}
+
+// The calling thread's last one, else anybody's last one, else a lost one.
+Custody::Holds::const_iterator Custody::find(Owner owner) const {
+  const auto thread = std::this_thread::get_id();
+  auto other = holds_.end();
+  auto lost = holds_.end();
+  auto each = owned_.upper_bound({owner, ~proto::Token{0}});
+  while (each != owned_.begin() && (--each)->first == owner) {
+    const auto found = holds_.find(each->second);
+    const Hold& hold = found->second.hold;
+    if (hold.lost) {
+      if (lost == holds_.end()) lost = found;
+    } else if (hold.thread == thread) {
+      return found;
+    } else if (other == holds_.end()) {
+      other = found;
+    }
+  }
+  return other != holds_.end() ? other : lost;
 }
 
 Custody::Holds::const_iterator Custody::find(proto::FileId file) const {
-  return std::ranges::find(holds_, file, [](const auto& entry) { return entry.second.file; });
+  auto lost = holds_.end();
+  for (auto each = holds_.end(); each != holds_.begin();) {
+    const auto& [hold, owner] = (--each)->second;
+    if (owner == nullptr || hold.claim.file != file) continue;
+    if (!hold.lost) return each;
+    if (lost == holds_.end()) lost = each;
+  }
+  return lost;
 }
 
 std::optional<Hold> Custody::extract(Holds::const_iterator found) {
   if (found == holds_.end()) return std::nullopt;
-  return std::move(holds_.extract(found).mapped());
+  owned_.erase({found->second.owner, found->first});
+  if (found->second.hold.lost) --lost_;
+  return std::move(holds_.extract(found).mapped().hold);
 }
 
 }  // namespace locket::client

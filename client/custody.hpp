@@ -1,34 +1,40 @@
 // What this process holds. The descriptors in here keep the kernel's locks alive, with or without a
 // daemon (custody).
 //
-// Owned by Process (process.hpp). Thread-safe; never blocks and never calls out.
+// Owned by Process (process.hpp). Thread-safe; never blocks and never calls out. Its mutex is taken
+// after the connection's where both are: see connection.hpp.
 //
 // Invariants:
-//  1. A hold is in here from its grant until exactly one caller takes it out: of two threads that
-//     race to release one hold, one gets it and the other gets nothing.
-//  2. Who takes a hold out owns it and ends it: by release_hold(), or by handing its descriptor on.
+//  1. A hold is in here from the moment that its grant was read until exactly one caller takes it
+//     out: of two threads that race to release one hold, one gets it and the other gets nothing.
+//  2. Who takes a hold out owns it and ends it: by release_hold().
+//  3. Until the thread that asked for it adopts it, a hold is nobody's: no handle finds it.
+//  4. A hold that was lost is found only where there is no other, and only to say so.
 
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
+#include <utility>
+#include <vector>
 
-#include "client/connection.hpp"
-#include "proto/descriptor.hpp"
+#include "client/claim.hpp"
 #include "proto/messages.hpp"
 
 namespace locket::client {
 
+class Connection;
+
 struct Hold {
-  proto::FileId file;
+  Claim claim;
   proto::Token token = 0;
-  proto::Mode mode = proto::Mode::exclusive;
-  SessionId session = 0;  // to tell the release to
-  proto::Descriptor descriptor;
-  std::thread::id thread = std::this_thread::get_id();  // that acquired it
+  bool lost = false;       // the kernel's lock is gone, by no doing of ours
+  std::thread::id thread;  // that acquired it
 };
 
 // Frees the lock for everybody: the kernel's lock first, which nothing can keep from happening,
@@ -38,10 +44,13 @@ void release_hold(Hold hold, Connection& connection);
 
 class Custody {
  public:
-  // A handle, as far as custody cares: where the hold was acquired through.
+  // A handle, as far as custody cares: where the hold was acquired through. Null: nobody yet.
   using Owner = const void*;
 
-  void add(Owner owner, Hold hold);
+  void add(Hold hold);
+
+  // The calling thread takes it for this handle. False where it was lost meanwhile.
+  bool adopt(proto::Token token, Owner owner);
 
   // The hold that the calling thread acquired last through this handle, else the last that anybody
   // did.
@@ -50,12 +59,35 @@ class Custody {
   // Any hold on that file; the last one acquired through some handle.
   std::optional<Hold> take(proto::FileId file);
 
-  // The token of what take() would take; 0 when there is none.
+  // One that nobody has adopted.
+  std::optional<Hold> take(proto::Token token);
+
+  // The token of what take() would take; 0 when there is none but lost ones.
   [[nodiscard]] proto::Token peek(Owner owner) const;
   [[nodiscard]] proto::Token peek(proto::FileId file) const;
 
+  // The tokens of all that are not lost, in the order of their grants.
+  [[nodiscard]] std::vector<proto::Token> tokens() const;
+  [[nodiscard]] bool holds_any() const;
+
+  // Shows that hold while nobody can take it out, so that its descriptor stays what it is. Not when
+  // it is gone or lost.
+  void with(proto::Token token, const std::function<void(const Hold&)>& look) const;
+
+  // The kernel says that it is gone. Whose it was; null where nobody knows of it.
+  Owner lose(proto::Token token);
+
+  // For fork: see fork_guard.hpp. The child drops what its parent holds, and unlocks nothing.
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+  void forget();
+
  private:
-  using Holds = std::multimap<Owner, Hold>;  // a handle's holds in the order of their grants
+  struct Entry {
+    Hold hold;
+    Owner owner = nullptr;
+  };
+  using Holds = std::map<proto::Token, Entry>;
 
   [[nodiscard]] Holds::const_iterator find(Owner owner) const;
   [[nodiscard]] Holds::const_iterator find(proto::FileId file) const;
@@ -63,6 +95,8 @@ class Custody {
 
   mutable std::mutex mutex_;
   Holds holds_;
+  std::set<std::pair<Owner, proto::Token>> owned_;
+  std::size_t lost_ = 0;  // of those in holds_
 };
 
 }  // namespace locket::client

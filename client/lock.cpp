@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "client/inherit.hpp"
+#include "client/queries.hpp"
 #include "proto/limits.hpp"
 #include "proto/lock_file.hpp"
 #include "proto/text.hpp"
@@ -23,6 +25,7 @@ std::expected<std::unique_ptr<Lock>, Error> Lock::make(const std::string& path, 
 Lock::Lock(Process& process, std::string path) : process_(process), path_(std::move(path)) {}
 
 Lock::~Lock() {
+  process_.herald.set_callback(this, {});
   while (auto hold = process_.custody.take(this)) {
     release_hold(std::move(*hold), process_.connection);
   }
@@ -32,25 +35,17 @@ std::expected<proto::Token, Failure> Lock::acquire(proto::Mode mode,
                                                    std::optional<proto::Seconds> timeout) {
   auto attempt = begin(mode, timeout);
   if (!attempt) return std::unexpected(std::move(attempt.error()));
-  auto outcome = *attempt->wait(kNever);
-  if (!outcome) return std::unexpected(std::move(outcome.error()));
-  return adopt(std::move(*outcome));
+  return *attempt->wait(kNever);
 }
 
 std::expected<Acquisition, Failure> Lock::begin(proto::Mode mode,
                                                 std::optional<proto::Seconds> timeout) {
   Wish wish{path_, mode, timeout, {}};
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(process_.handles);
     wish.reason = reason_;
   }
-  return Acquisition::begin(process_.connection, std::move(wish));
-}
-
-proto::Token Lock::adopt(Hold hold) {
-  const proto::Token token = hold.token;
-  process_.custody.add(this, std::move(hold));
-  return token;
+  return Acquisition::begin(process_, this, std::move(wish));
 }
 
 std::expected<void, Error> Lock::release() {
@@ -63,8 +58,36 @@ std::expected<void, Error> Lock::release() {
     return std::unexpected(Error{
         Errc::not_held, fmt::format("cannot release unlocked lock: {}", proto::escape(path_))});
   }
+  const bool lost = hold->lost;
   release_hold(std::move(*hold), process_.connection);
-  return {};
+  if (!lost) return {};
+  return std::unexpected(
+      Error{Errc::lost,
+            fmt::format("the lock on {} was lost while locketd was away", proto::escape(path_))});
+}
+
+std::expected<Lock::Kept, Error> Lock::keep_across_exec(std::string_view command) {
+  if (token() == 0) {
+    return std::unexpected(
+        Error{Errc::not_held, fmt::format("cannot keep unlocked lock: {}", proto::escape(path_))});
+  }
+  if (auto detached = detach(process_.connection, command); !detached) {
+    return std::unexpected(std::move(detached.error()));
+  }
+  Kept kept{token(), -1};
+  process_.custody.with(kept.token, [&](const Hold& hold) {
+    const int descriptor = hold.claim.descriptor.get();
+    if (keep_open_across_exec(descriptor)) kept.descriptor = descriptor;
+  });
+  if (kept.descriptor < 0) {
+    return std::unexpected(Error{
+        Errc::lost, fmt::format("the lock on {} was lost or released", proto::escape(path_))});
+  }
+  return kept;
+}
+
+void Lock::on_lost(Herald::Callback callback) {
+  process_.herald.set_callback(this, std::move(callback));
 }
 
 proto::Token Lock::token() const {
@@ -80,7 +103,7 @@ std::expected<void, Error> Lock::set_reason(std::string_view reason) {
         Errc::invalid_params, fmt::format("the reason is too long: {} bytes, where {} are allowed",
                                           escaped.size(), proto::kMaxReasonBytes)});
   }
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(process_.handles);
   reason_ = std::move(escaped);
   return {};
 }

@@ -7,13 +7,12 @@
 
 #include <expected>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "client/acquisition.hpp"
-#include "client/custody.hpp"
+#include "client/herald.hpp"
 #include "client/process.hpp"
 #include "proto/errors.hpp"
 #include "proto/messages.hpp"
@@ -35,17 +34,28 @@ class Lock {
   std::expected<proto::Token, proto::Failure> acquire(proto::Mode mode,
                                                       std::optional<proto::Seconds> timeout);
 
-  // The same in steps, for who wants to do something while waiting: wait on the Acquisition, and
-  // adopt() the hold that comes of it.
+  // The same in steps, for who wants to do something while waiting: wait on the Acquisition.
   std::expected<Acquisition, proto::Failure> begin(proto::Mode mode,
                                                    std::optional<proto::Seconds> timeout);
-  proto::Token adopt(Hold hold);
 
-  // Errc::not_held when there is nothing to release. Never blocks on the daemon.
+  // Errc::not_held when there is nothing to release, Errc::lost when what there was is lost: once.
+  // Never blocks on the daemon.
   std::expected<void, proto::Error> release();
 
   // The fencing token of what release() would release; 0 when there is none.
   [[nodiscard]] proto::Token token() const;
+
+  // Makes what release() would release outlive an exec in this process: the daemon keeps it until
+  // the process ends, and the descriptor is inherited. `command` (bytes, may be empty) is what
+  // others are shown from then on. Blocks for kPatience at most.
+  struct Kept {
+    proto::Token token = 0;
+    int descriptor = -1;  // stays this process's custody's
+  };
+  std::expected<Kept, proto::Error> keep_across_exec(std::string_view command);
+
+  // Called when a lock that was acquired through this handle is lost: see Herald.
+  void on_lost(Herald::Callback callback);
 
   // As bytes; Errc::invalid_params when it is too long.
   std::expected<void, proto::Error> set_reason(std::string_view reason);
@@ -57,8 +67,7 @@ class Lock {
 
   Process& process_;
   const std::string path_;  // absolute, bytes
-  mutable std::mutex mutex_;
-  std::string reason_;  // escaped
+  std::string reason_;      // escaped; guarded by Process::handles
 };
 
 }  // namespace locket::client

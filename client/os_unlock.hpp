@@ -11,4 +11,7 @@ namespace locket::client {
 // may. Harmless where nothing is locked. Cannot fail.
 void os_unlock(proto::Descriptor descriptor);
 
+// The same without closing it.
+void os_unlock_open(int descriptor);
+
 }  // namespace locket::client

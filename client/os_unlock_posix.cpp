@@ -7,9 +7,12 @@
 namespace locket::client {
 
 void os_unlock(proto::Descriptor descriptor) {
-  if (!descriptor) return;
+  if (descriptor) os_unlock_open(descriptor.get());
+}
+
+void os_unlock_open(int descriptor) {
   // EINTR only from network and user-space file systems.
-  while (::flock(descriptor.get(), LOCK_UN) != 0 && errno == EINTR) {
+  while (::flock(descriptor, LOCK_UN) != 0 && errno == EINTR) {
   }
 }
 

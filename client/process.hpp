@@ -1,18 +1,28 @@
 // All that the library keeps for this process: its one connection and its holds.
 //
 // Made on first use and never destroyed, so that locks released by static destructors or by threads
-// that outlive main() still find it. The one place to make inert in a forked child.
+// that outlive main() still find it. A forked child finds it empty: fork_guard.hpp.
+//
+// The order of the mutexes: handles, the connection's, the custody's, the herald's.
 
 #pragma once
 
+#include <mutex>
+
 #include "client/connection.hpp"
 #include "client/custody.hpp"
+#include "client/herald.hpp"
 
 namespace locket::client {
 
 struct Process {
-  Connection connection;
+  explicit Process(Connection::Sockets sockets = proto::socket_candidates)
+      : connection(std::move(sockets), custody, herald) {}
+
+  std::mutex handles;  // guards what threads may change about a handle; here for the fork guard
   Custody custody;
+  Herald herald;
+  Connection connection;
 };
 
 Process& process();

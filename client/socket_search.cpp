@@ -33,12 +33,11 @@ std::string list_of(const std::vector<Attempt>& attempts) {
 
 }  // namespace
 
-std::expected<proto::Descriptor, proto::Error> find_daemon(
-    const std::vector<std::string>& sockets) {
+std::expected<Found, proto::Error> find_daemon(const std::vector<std::string>& sockets) {
   std::vector<Attempt> attempts;
   for (const std::string& path : sockets) {
     auto socket = proto::try_connect(path);
-    if (socket) return socket;
+    if (socket) return Found{std::move(*socket), path};
     const proto::Error& error = socket.error();
     if (error.os_error == EAGAIN) {
       return std::unexpected(

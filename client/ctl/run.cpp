@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -166,10 +165,8 @@ std::string why_not(const std::string& command, int error) {
 
 // Returns only when it fails. The command inherits the descriptor and so a copy of the kernel lock,
 // and the daemon has been asked to keep its own until this process ends.
-int become(const RunOptions& options, const client::Lock& lock, client::Hold hold) {
-  const int descriptor = hold.descriptor.release();
-  ::fcntl(descriptor, F_SETFD, 0);
-  ::setenv("LOCKET_TOKEN", std::to_string(hold.token).c_str(), 1);
+int become(const RunOptions& options, const client::Lock& lock, proto::Token token) {
+  ::setenv("LOCKET_TOKEN", std::to_string(token).c_str(), 1);
   ::setenv("LOCKET_PATH", lock.path().c_str(), 1);
   std::vector<char*> arguments;
   for (const std::string& word : options.command)
@@ -198,20 +195,18 @@ int run(const RunOptions& options) {
   auto attempt =
       lock.begin(options.shared ? proto::Mode::shared : proto::Mode::exclusive, *timeout);
   if (!attempt) return refuse(attempt.error(), lock, options, *timeout);
-  auto hold = wait_for(*attempt, lock, options);
-  if (!hold) return refuse(hold.error(), lock, options, *timeout);
+  const auto token = wait_for(*attempt, lock, options);
+  if (!token) return refuse(token.error(), lock, options, *timeout);
 
-  if (auto detached =
-          client::detach(client::process().connection, base_name(options.command.front()));
-      !detached) {
-    return fail(detached.error());
+  if (auto kept = lock.keep_across_exec(base_name(options.command.front())); !kept) {
+    return fail(kept.error());
   }
   if (options.verbose) {
     const proto::Seconds waited = client::Clock::now() - begun;
     complain(fmt::format("got {} after {:.3f} s, token {}; running {}", proto::escape(lock.path()),
-                         waited.count(), hold->token, proto::escape(options.command.front())));
+                         waited.count(), *token, proto::escape(options.command.front())));
   }
-  return become(options, lock, std::move(*hold));
+  return become(options, lock, *token);
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ proto::StatusReport marked(std::uint64_t mark) {
 class ConnectionTest : public testing::Test {
  protected:
   Pending start(const proto::Call& call = kAnyCall) {
-    auto pending = connection.start(call, -1, soon());
+    auto pending = connection.start(call, soon());
     return pending ? std::move(*pending) : throw std::runtime_error(pending.error().message);
   }
 
@@ -50,7 +50,8 @@ class ConnectionTest : public testing::Test {
   }
 
   FakeDaemon daemon;
-  Connection connection{daemon.sockets()};
+  Process process{daemon.sockets()};
+  Connection& connection = process.connection;
 };
 
 TEST_F(ConnectionTest, Hello_and_first_request_go_out_together) {
@@ -145,21 +146,6 @@ TEST_F(ConnectionTest, An_abandoned_call_is_cancelled_and_its_late_reply_ignored
   EXPECT_EQ(uptime_in(next.wait(soon())), 2U);
 }
 
-TEST_F(ConnectionTest, A_grant_that_came_but_was_never_taken_is_cancelled_too) {
-  auto other = start();
-  {
-    auto unwanted = start();
-    daemon.welcome();
-    const auto other_id = daemon.next().id;
-    const auto id = daemon.next().id;
-    daemon.reply(id, proto::Grant{7});
-    daemon.reply(other_id, marked(1));
-    ASSERT_TRUE(other.wait(soon()));  // reads both
-    unwanted = Pending();
-    EXPECT_EQ(daemon.next_call<proto::Cancel>().request, id);
-  }
-}
-
 TEST_F(ConnectionTest, All_pending_calls_learn_that_the_connection_is_lost) {
   auto first = start();
   auto second = start();
@@ -178,22 +164,32 @@ TEST_F(ConnectionTest, The_next_call_after_a_lost_connection_makes_a_new_one) {
   daemon.hang_up();
   // Nobody was there to notice.
   auto pending = start();
-  EXPECT_NE(lost.session(), pending.session());
   daemon.welcome();
   daemon.reply(daemon.next().id, marked(1));
   EXPECT_EQ(uptime_in(pending.wait(soon())), 1U);
 }
 
-TEST_F(ConnectionTest, A_notice_for_an_ended_session_reaches_no_other) {
-  const auto session = start().session();
+TEST_F(ConnectionTest, A_notice_without_a_session_makes_none) {
+  auto pending = start();
   daemon.welcome();
   daemon.hang_up();
-  auto pending = start();
-  connection.notify(session, proto::Release{5});
-  connection.notify(pending.session(), proto::Release{6});
+  ASSERT_TRUE(pending.wait(soon()));
+  connection.notify(proto::Release{5});
+  auto next = start();
   daemon.welcome();
-  std::ignore = daemon.next_call<proto::Status>();
-  EXPECT_EQ(daemon.next_call<proto::Release>().token, 6U);
+  EXPECT_EQ(daemon.next().call.index(), kAnyCall.index());
+}
+
+TEST_F(ConnectionTest, A_question_whose_daemon_dies_is_asked_again) {
+  auto answer = std::async(std::launch::async, [this] { return connection.call(kAnyCall); });
+  for (int i = 0; i < 2; ++i) {
+    daemon.welcome();
+    std::ignore = daemon.next();
+    daemon.hang_up();
+  }
+  daemon.welcome();
+  daemon.reply(daemon.next().id, marked(3));
+  EXPECT_EQ(uptime_in(answer.get().value()), 3U);
 }
 
 TEST_F(ConnectionTest, What_the_daemon_complains_of_before_it_hangs_up_is_the_reason) {
@@ -213,6 +209,23 @@ TEST_F(ConnectionTest, A_hello_that_is_refused_fails_the_calls_behind_it) {
   EXPECT_EQ(std::get<proto::Failure>(answer.value()).error.code, Errc::unsupported_protocol);
 }
 
+TEST_F(ConnectionTest, A_daemon_of_another_version_is_an_error_that_says_what_to_upgrade) {
+  for (const int version : {0, 2}) {
+    auto pending = start();
+    daemon.accept();
+    auto refused = failure(Errc::unsupported_protocol, "this is locketd 9, which speaks another");
+    refused.protocol = version;
+    daemon.reply(daemon.next().id, refused);
+    const auto answer = pending.wait(soon());
+    const std::string& message = std::get<proto::Failure>(answer.value()).error.message;
+    EXPECT_TRUE(message.starts_with("this is locketd 9, which speaks another; this is liblocket "))
+        << message;
+    EXPECT_TRUE(message.ends_with(version == 2 ? "upgrade liblocket and restart the program"
+                                               : "upgrade locketd and restart it"))
+        << message;
+  }
+}
+
 TEST_F(ConnectionTest, Noise_instead_of_a_reply_ends_the_connection) {
   auto pending = start();
   daemon.welcome();
@@ -223,8 +236,10 @@ TEST_F(ConnectionTest, Noise_instead_of_a_reply_ends_the_connection) {
 }
 
 TEST_F(ConnectionTest, No_daemon_is_an_error_that_says_where_it_was_looked_for) {
-  Connection nowhere([] { return std::vector<std::string>{"/nowhere/a.sock"}; });
-  const auto answer = nowhere.call(kAnyCall);
+  Process nowhere([] { return std::vector<std::string>{"/nowhere/a.sock"}; });
+  const auto begin = Clock::now();
+  const auto answer = nowhere.connection.call(kAnyCall);
+  EXPECT_LT(Clock::now() - begin, kPatience) << "it never had a daemon that could come back";
   EXPECT_EQ(answer.error().code, Errc::no_daemon);
   EXPECT_NE(answer.error().message.find("/nowhere/a.sock"), std::string::npos);
 }
@@ -238,7 +253,7 @@ TEST_F(ConnectionTest, A_daemon_that_is_stopped_delays_no_notice_and_gets_them_a
   constexpr proto::Token kNotices = 20'000;
   const auto begin = Clock::now();
   for (proto::Token token = 1; token <= kNotices; ++token) {
-    connection.notify(pending.session(), proto::Release{token});
+    connection.notify(proto::Release{token});
   }
   EXPECT_LT(Clock::now() - begin, 5s);
   // The thread that waits sends the rest as the daemon reads.

@@ -14,7 +14,7 @@ constexpr proto::FileId kOther{1, 200};
 
 Hold hold(proto::FileId file, proto::Token token) {
   Hold made;
-  made.file = file;
+  made.claim.file = file;
   made.token = token;
   return made;
 }
@@ -25,14 +25,19 @@ proto::Token token_of(const std::optional<Hold>& hold) {
 
 class CustodyTest : public testing::Test {
  protected:
+  void add(Custody::Owner owner, proto::FileId file, proto::Token token) {
+    custody.add(hold(file, token));
+    ASSERT_TRUE(custody.adopt(token, owner));
+  }
+
   Custody custody;
   int handle = 0;  // any two addresses
   int another = 0;
 };
 
 TEST_F(CustodyTest, Holds_are_given_back_through_their_handle_last_one_first) {
-  custody.add(&handle, hold(kFile, 1));
-  custody.add(&handle, hold(kFile, 2));
+  add(&handle, kFile, 1);
+  add(&handle, kFile, 2);
   EXPECT_EQ(custody.peek(&handle), 2U);
   EXPECT_EQ(token_of(custody.take(&handle)), 2U);
   EXPECT_EQ(token_of(custody.take(&handle)), 1U);
@@ -40,14 +45,14 @@ TEST_F(CustodyTest, Holds_are_given_back_through_their_handle_last_one_first) {
 }
 
 TEST_F(CustodyTest, A_thread_gets_its_own_hold_before_others_C5) {
-  custody.add(&handle, hold(kFile, 1));
-  std::thread([&] { custody.add(&handle, hold(kFile, 2)); }).join();
+  add(&handle, kFile, 1);
+  std::thread([&] { add(&handle, kFile, 2); }).join();
   EXPECT_EQ(token_of(custody.take(&handle)), 1U);
   EXPECT_EQ(token_of(custody.take(&handle)), 2U);
 }
 
 TEST_F(CustodyTest, Another_handle_reaches_the_hold_by_its_file_alone_C5) {
-  custody.add(&handle, hold(kFile, 1));
+  add(&handle, kFile, 1);
   EXPECT_FALSE(custody.take(&another));
   EXPECT_FALSE(custody.take(kOther));
   EXPECT_EQ(custody.peek(kFile), 1U);
@@ -59,7 +64,7 @@ TEST_F(CustodyTest, Of_threads_that_race_for_one_hold_exactly_one_gets_it_C5) {
   constexpr int kRounds = 200;
   constexpr int kThreads = 4;
   for (int round = 0; round < kRounds; ++round) {
-    custody.add(&handle, hold(kFile, 1));
+    add(&handle, kFile, 1);
     std::atomic<int> winners = 0;
     std::vector<std::thread> threads;
     threads.reserve(kThreads);
@@ -71,6 +76,44 @@ TEST_F(CustodyTest, Of_threads_that_race_for_one_hold_exactly_one_gets_it_C5) {
     for (auto& thread : threads) thread.join();
     ASSERT_EQ(winners, 1);
   }
+}
+
+TEST_F(CustodyTest, A_grant_that_nobody_has_adopted_yet_is_found_by_its_token_alone_C5) {
+  custody.add(hold(kFile, 1));
+  EXPECT_EQ(custody.peek(kFile), 0U);
+  EXPECT_FALSE(custody.take(kFile));
+  EXPECT_TRUE(custody.holds_any());
+  EXPECT_EQ(custody.tokens(), std::vector<proto::Token>{1});
+  EXPECT_EQ(token_of(custody.take(proto::Token{1})), 1U);
+  EXPECT_FALSE(custody.holds_any());
+}
+
+TEST_F(CustodyTest, An_adopted_hold_is_its_handles_alone) {
+  add(&handle, kFile, 1);
+  EXPECT_FALSE(custody.take(proto::Token{1}));
+  EXPECT_FALSE(custody.adopt(1, &another));
+}
+
+TEST_F(CustodyTest, A_lost_hold_is_not_held_and_given_back_last) {
+  add(&handle, kFile, 1);
+  add(&handle, kFile, 2);
+  EXPECT_EQ(custody.lose(2), &handle);
+  EXPECT_EQ(custody.lose(2), nullptr) << "once";
+  EXPECT_EQ(custody.peek(&handle), 1U);
+  EXPECT_EQ(custody.tokens(), std::vector<proto::Token>{1});
+  EXPECT_FALSE(custody.take(&handle).value().lost);
+  EXPECT_EQ(custody.peek(&handle), 0U);
+  EXPECT_EQ(custody.peek(kFile), 0U);
+  EXPECT_FALSE(custody.holds_any());
+  EXPECT_TRUE(custody.take(kFile).value().lost);
+  EXPECT_FALSE(custody.take(&handle));
+}
+
+TEST_F(CustodyTest, A_grant_that_was_lost_before_anybody_took_it_cannot_be_adopted) {
+  custody.add(hold(kFile, 1));
+  EXPECT_EQ(custody.lose(1), nullptr);
+  EXPECT_FALSE(custody.adopt(1, &handle));
+  EXPECT_TRUE(custody.take(proto::Token{1}).value().lost);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <array>
 #include <stdexcept>
@@ -25,7 +26,22 @@ void wait_readable(int fd, const char* what) {
 
 }  // namespace
 
-FakeDaemon::FakeDaemon() : listener_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+FakeDaemon::FakeDaemon() {
+  listen();
+}
+
+void FakeDaemon::die() {
+  listener_.reset();
+  peer_.reset();
+}
+
+void FakeDaemon::come_back() {
+  ::unlink(socket_.c_str());
+  listen();
+}
+
+void FakeDaemon::listen() {
+  listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   socket_.copy(address.sun_path, sizeof address.sun_path - 1);
@@ -43,6 +59,7 @@ void FakeDaemon::accept() {
   wait_readable(listener_.get(), "no client connects");
   peer_.reset(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   lines_ = proto::LineBuffer(std::size_t{1} << 20);
+  descriptors_.clear();
 }
 
 void FakeDaemon::welcome() {

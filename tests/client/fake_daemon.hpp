@@ -27,6 +27,10 @@ class FakeDaemon {
   void accept();
   void hang_up() { peer_.reset(); }
 
+  // Dies, as by SIGKILL: nobody listens any more. And a successor at the same place.
+  void die();
+  void come_back();
+
   // The client's next request of whatever kind, or one of the kind that it must be.
   proto::Request next();
   std::optional<proto::Request> next_if_any();  // does not wait
@@ -48,6 +52,7 @@ class FakeDaemon {
   bool sees_end();
 
  private:
+  void listen();
   bool receive();  // false at the end of the stream
 
   TemporaryFolder folder_;

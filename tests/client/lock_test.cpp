@@ -32,7 +32,7 @@ class LockTest : public testing::Test {
   test::TemporaryFolder folder;
   std::string path = folder / "lock";
   FakeDaemon daemon;
-  Process process{Connection(daemon.sockets()), {}};
+  Process process{daemon.sockets()};
   bool welcomed = false;
 };
 

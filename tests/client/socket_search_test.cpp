@@ -73,7 +73,7 @@ TEST(SocketSearch, A_full_backlog_is_a_daemon_that_lives) {
       EXPECT_EQ(socket.error().os_error, EAGAIN);
       break;
     }
-    queue.push_back(std::move(*socket));
+    queue.push_back(std::move(socket->socket));
     ASSERT_LT(queue.size(), 1000U);
   }
 }

@@ -1,0 +1,30 @@
+// What this process wants, or has, of one lock: all that a daemon must be told to know it again
+// after the one that knew it has gone (C9).
+//
+// In one place at any time: in the Pending that waits for it, then in Custody. Both are read under
+// the connection's mutex when all claims are told again.
+
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "client/deadline.hpp"
+#include "proto/descriptor.hpp"
+#include "proto/messages.hpp"
+
+namespace locket::client {
+
+struct Claim {
+  std::string path;  // escaped
+  proto::Mode mode = proto::Mode::exclusive;
+  std::string reason;  // escaped
+  proto::FileId file;
+  proto::Descriptor descriptor;
+  std::optional<TimePoint> deadline = {};  // waiting only; none: for ever
+  bool at_once = false;                    // does not wait, so that it has no place to lose
+  proto::Ticket ticket = 0;                // 0: never told
+  TimePoint since = Clock::now();          // of its arrival; when held, of its grant
+};
+
+}  // namespace locket::client

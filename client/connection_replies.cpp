@@ -1,0 +1,138 @@
+// Of connection.hpp: what the daemon says.
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "client/channel.hpp"
+#include "client/connection.hpp"
+#include "client/custody.hpp"
+#include "client/herald.hpp"
+#include "client/pending.hpp"
+#include "proto/codec.hpp"
+#include "proto/limits.hpp"
+#include "proto/version.hpp"
+
+namespace locket::client {
+namespace {
+
+using proto::Errc;
+using proto::Error;
+
+// The daemon has no room for it now, which says nothing about the lock.
+bool is_passing(Errc code) {
+  return code == Errc::limit_reached || code == Errc::internal_error;
+}
+
+}  // namespace
+
+void Connection::receive() {
+  if (auto end = read_and_deliver()) end_session(std::move(*end));
+}
+
+// Reads all that is there. An error is why the session must end: the daemon has ended it, or makes
+// no sense.
+std::optional<Error> Connection::read_and_deliver() {
+  for (;;) {
+    const auto intake = channel_->receive();
+    if (!intake) return intake.error();
+    for (;;) {
+      const auto line = channel_->next_line();
+      if (!line) return Error{Errc::connection_lost, line.error().message};
+      if (!*line) break;
+      auto reply = proto::decode_reply(**line);
+      if (!reply) return Error{Errc::connection_lost, reply.error().message};
+      if (auto end = deliver(std::move(*reply))) return end;
+    }
+    if (*intake == Channel::Intake::none) return std::nullopt;
+    if (*intake == Channel::Intake::closed) {
+      return complaint_.value_or(Error{Errc::connection_lost, "locketd closed it"});
+    }
+  }
+}
+
+std::optional<Error> Connection::deliver(proto::Reply reply) {
+  auto* failure = std::get_if<proto::Failure>(&reply.answer);
+  if (!reply.id) {
+    // About no request of ours that it could read. It says why it hangs up when it does.
+    if (failure != nullptr) complaint_ = std::move(failure->error);
+  } else if (*reply.id != hello_) {
+    settle(*reply.id, std::move(reply.answer));
+  } else if (failure != nullptr) {
+    return refused_hello(*failure);
+  } else if (const auto* welcome = std::get_if<proto::Welcome>(&reply.answer)) {
+    daemon_pid_ = welcome->pid;
+    welcomed_ = true;
+    reconnecting_.succeeded();
+  }
+  return std::nullopt;
+}
+
+// With which side is to be upgraded, where they do not understand each other.
+Error Connection::refused_hello(const proto::Failure& failure) const {
+  Error error = failure.error;
+  if (error.code != Errc::unsupported_protocol || !failure.protocol) return error;
+  error.message = fmt::format("{}; this is liblocket {}, which speaks protocol {}: {}",
+                              error.message, proto::kVersion, proto::kProtocolVersion,
+                              *failure.protocol > proto::kProtocolVersion
+                                  ? "upgrade liblocket and restart the program"
+                                  : "upgrade locketd and restart it");
+  return error;
+}
+
+void Connection::settle(proto::RequestId id, proto::Answer answer) {
+  const auto found = pending_.find(id);
+  if (const auto* waiting = std::get_if<proto::Waiting>(&answer)) {
+    if (found != pending_.end() && found->second->claim) {
+      found->second->claim->ticket = waiting->ticket;
+    }
+    return;
+  }
+  if (const auto reclaim = reclaims_.extract(id)) {
+    settle_reclaim(reclaim.mapped(), answer);
+    return;
+  }
+  if (found == pending_.end()) return;  // given up
+  Slot& slot = *found->second;
+  if (slot.claim) {
+    const auto* failure = std::get_if<proto::Failure>(&answer);
+    // It was let in by an earlier daemon, so that it is not turned away for a new one's want of
+    // room.
+    if (failure != nullptr && is_passing(failure->error.code) && !slot.claim->at_once &&
+        slot.first_session != slot.session) {
+      refused_.emplace_back(&slot);
+      return;
+    }
+    if (const auto* grant = std::get_if<proto::Grant>(&answer)) {
+      slot.claim->since = Clock::now();
+      custody_.add({*std::exchange(slot.claim, std::nullopt), grant->token, false, {}});
+    }
+  }
+  drop(slot);
+  slot.answer = std::move(answer);
+  slot.wake.notify_one();
+}
+
+void Connection::drop(Slot& slot) {
+  pending_.erase(slot.id);
+  std::erase(untold_, Untold(&slot));
+  std::erase(refused_, Untold(&slot));
+}
+
+void Connection::settle_reclaim(proto::Token token, const proto::Answer& answer) {
+  const auto* failure = std::get_if<proto::Failure>(&answer);
+  if (failure == nullptr) {
+    if (refused_.empty()) retrying_.succeeded();
+    return;
+  }
+  const Errc code = failure->error.code;
+  if (is_passing(code)) {
+    refused_.emplace_back(token);
+  } else if (code == Errc::lost || code == Errc::bad_file) {
+    // Released meanwhile? Then nobody is told.
+    if (const auto owner = custody_.lose(token)) herald_.announce(owner, token);
+  }
+  // Whatever else it has against it: the kernel's lock stands.
+}
+
+}  // namespace locket::client

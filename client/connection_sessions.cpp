@@ -1,0 +1,222 @@
+// Of connection.hpp: sessions, from their beginning, with the claims that are told again, to their
+// end.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <thread>
+#include <utility>
+
+#include "client/channel.hpp"
+#include "client/connection.hpp"
+#include "client/custody.hpp"
+#include "client/herald.hpp"
+#include "client/os_unlock.hpp"
+#include "client/pending.hpp"
+#include "client/program_name.hpp"
+#include "client/socket_search.hpp"
+#include "proto/codec.hpp"
+#include "proto/limits.hpp"
+#include "proto/version.hpp"
+
+namespace locket::client {
+namespace {
+
+using proto::Errc;
+using proto::Error;
+
+proto::Hello hello() {
+  return {proto::kProtocolVersion, fmt::format("liblocket {}", proto::kVersion), program_name(),
+          true};
+}
+
+// As while a daemon is being restarted.
+bool may_come_back(const Error& error) {
+  return error.os_error == ENOENT || error.os_error == ECONNREFUSED ||
+         error.code == Errc::connection_lost;
+}
+
+}  // namespace
+
+std::expected<void, Error> Connection::ensure_connected(UniqueLock& lock, TimePoint until) {
+  // A process that never had a daemon learns at once that there is none.
+  const TimePoint patience = home_.empty() ? TimePoint() : Clock::now() + kPatience;
+  Backoff backoff;
+  while (channel_ == nullptr) {
+    // Claims stay with the daemon that knows their order, also when another one is nearer now.
+    auto found = find_daemon(has_claims() && !home_.empty() ? std::vector{home_} : sockets_());
+    auto begun = found ? begin_session(std::move(*found)) : std::unexpected(found.error());
+    if (begun) break;
+    // Its backlog is full: nothing tells when it no longer is, connect(2) included.
+    const bool busy = begun.error().os_error == EAGAIN;
+    const bool again = busy || (may_come_back(begun.error()) && Clock::now() < patience);
+    if (!again || Clock::now() >= until) return begun;
+    backoff.attempt();
+    lock.unlock();
+    std::this_thread::sleep_until(std::min(until, backoff.due()));
+    lock.lock();
+  }
+  return {};
+}
+
+// A new session begins with the hello, and with what a daemon must know of this process. None of
+// that waits for an answer.
+std::expected<void, Error> Connection::begin_session(Found found) {
+  auto channel = Channel::make(std::move(found.socket));
+  if (!channel) return std::unexpected(channel.error());
+  channel_ = std::move(*channel);
+  ++session_;
+  home_ = std::move(found.path);
+  hello_ = ++last_id_;
+  welcomed_ = false;
+  retrying_ = Backoff();
+  if (auto sent = send(proto::encode(proto::Request{hello_, hello()}), hello_, -1); !sent)
+    return sent;
+  if (detached_) {
+    const proto::Request request{++last_id_, *detached_};
+    if (auto sent = send(proto::encode(request), *request.id, -1); !sent) return sent;
+  }
+  for (const proto::Token token : custody_.tokens()) untold_.emplace_back(token);
+  for (const auto& [id, slot] : pending_) {
+    if (!slot->claim) continue;
+    slot->session = session_;
+    if (slot->first_session == 0) slot->first_session = session_;
+    untold_.emplace_back(slot);
+  }
+  if (!untold_.empty()) keeper_.start();
+  flush();
+  if (channel_ == nullptr) return std::unexpected(parting_);
+  keeper_.alert();  // there is another socket to watch
+  if (leader_ == nullptr) promote();
+  return {};
+}
+
+void Connection::end_session(Error error) {
+  const auto channel = std::exchange(channel_, nullptr);
+  if (leader_ != nullptr) channel->wake();
+  keeper_.alert();
+  const bool refused = error.code != Errc::connection_lost && !welcomed_;
+  if (error.code == Errc::connection_lost) {
+    error.message = fmt::format("the connection to locketd is lost: {}", error.message);
+  }
+  daemon_pid_ = 0;
+  complaint_.reset();
+  untold_.clear();
+  reclaims_.clear();
+  refused_.clear();
+  parting_ = std::move(error);
+  std::erase_if(pending_, [&](const auto& entry) {
+    Slot& slot = *entry.second;
+    // A claim outlives the session, unless the daemon would not have us from the beginning.
+    if (slot.claim && !(refused && slot.first_session == session_)) {
+      // The daemon may have locked the file just before its end. Whoever is next must not find it
+      // locked by nobody who knows.
+      os_unlock_open(slot.claim->descriptor.get());
+      return false;
+    }
+    slot.answer = proto::Failure{parting_, std::nullopt};
+    slot.wake.notify_one();
+    return true;
+  });
+}
+
+// As many as the socket takes now: a claim that must wait for room needs no copy of its descriptor
+// meanwhile.
+void Connection::tell_claims() {
+  while (channel_ != nullptr && !untold_.empty()) {
+    const auto told = std::visit(
+        [this](const auto& claim) {
+          if constexpr (std::is_pointer_v<std::decay_t<decltype(claim)>>) {
+            return tell(*claim);
+          } else {
+            return tell(claim);
+          }
+        },
+        untold_.front());
+    if (!told) {
+      const auto channel = channel_;
+      receive();
+      if (channel == channel_) end_session(told.error());
+      return;
+    }
+    if (!*told) return;
+    untold_.pop_front();
+  }
+}
+
+// To a daemon that comes after the one which knew the claim, it is a reclaim, but for one that does
+// not wait: that has no place to lose.
+std::expected<bool, Error> Connection::tell(Slot& slot) {
+  const Claim& claim = *slot.claim;
+  const auto left = claim.deadline.transform(left_until);
+  proto::Call call = proto::Acquire{claim.path, claim.mode, left, claim.reason};
+  if (slot.first_session != slot.session && !claim.at_once) {
+    call = proto::Reclaim{claim.path,
+                          claim.mode,
+                          left,
+                          claim.reason,
+                          std::nullopt,
+                          claim.ticket,
+                          proto::Seconds(Clock::now() - claim.since)};
+  }
+  return channel_->try_send(slot.id, proto::encode(proto::Request{slot.id, std::move(call)}),
+                            claim.descriptor.get());
+}
+
+std::expected<bool, Error> Connection::tell(proto::Token token) {
+  std::expected<bool, Error> told = true;  // where it has been released, there is nothing to tell
+  custody_.with(token, [&](const Hold& hold) {
+    const Claim& claim = hold.claim;
+    const proto::Request request{
+        ++last_id_, proto::Reclaim{claim.path, claim.mode, std::nullopt, claim.reason, token,
+                                   claim.ticket, proto::Seconds(Clock::now() - claim.since)}};
+    told = channel_->try_send(*request.id, proto::encode(request), claim.descriptor.get());
+    if (told && *told) reclaims_.emplace(*request.id, token);
+  });
+  return told;
+}
+
+// That some daemon knew: who makes a claim for the first time connects by himself.
+bool Connection::has_claims() const {
+  const auto is_claim = [](const auto& entry) {
+    return entry.second->claim && entry.second->first_session != 0;
+  };
+  return custody_.holds_any() || std::ranges::any_of(pending_, is_claim);
+}
+
+void Connection::reconnect_if_due() {
+  if (home_.empty() || !reconnecting_.is_due()) return;
+  // Until a daemon welcomes us: one that only takes connections does not count.
+  reconnecting_.attempt();
+  auto found = find_daemon({home_});
+  if (found) {
+    std::ignore = begin_session(std::move(*found));
+  } else {
+    parting_ = std::move(found.error());
+  }
+}
+
+// The keeper's turn: does what is due, and says what to sleep for.
+Watch Connection::keep_claims() {
+  flush();
+  if (channel_ != nullptr) receive();
+  if (channel_ == nullptr && has_claims()) reconnect_if_due();
+
+  Watch watch{channel_};
+  keeper_sends_ = false;
+  if (channel_ == nullptr) {
+    if (has_claims()) watch.until = reconnecting_.due();
+  } else if (leader_ == nullptr) {
+    watch.interest = {!reclaims_.empty(), has_unsent() && !channel_->lacks_room()};
+    watch.until = next_try();
+    keeper_sends_ = watch.interest.write;
+  }
+  if (herald_.is_stuck()) {
+    herald_.try_again();
+    watch.until = std::min(watch.until, Clock::now() + Backoff::kLongest);
+  }
+  return watch;
+}
+
+}  // namespace locket::client

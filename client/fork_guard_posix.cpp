@@ -1,0 +1,41 @@
+#include <pthread.h>
+
+#include "client/fork_guard.hpp"
+#include "client/process.hpp"
+
+namespace locket::client {
+namespace {
+
+Process* guarded = nullptr;
+
+}  // namespace
+
+void guard_forks(Process& process) {
+  guarded = &process;
+  ::pthread_atfork([] { before_fork(*guarded); }, [] { after_fork_in_parent(*guarded); },
+                   [] { after_fork_in_child(*guarded); });
+}
+
+void before_fork(Process& process) {
+  process.handles.lock();
+  process.connection.lock();
+  process.custody.lock();
+  process.herald.lock();
+}
+
+void after_fork_in_parent(Process& process) {
+  process.herald.unlock();
+  process.custody.unlock();
+  process.connection.unlock();
+  process.handles.unlock();
+}
+
+void after_fork_in_child(Process& process) {
+  process.connection.forget();
+  process.custody.forget();
+  process.herald.forget();
+  after_fork_in_parent(
+      process);  // a mutex is unlocked by whom it was locked by: the forking thread
+}
+
+}  // namespace locket::client

@@ -1,0 +1,64 @@
+#include "client/keeper.hpp"
+
+#include <cstddef>
+
+#include "client/channel.hpp"
+#include "client/connection.hpp"
+#include "client/own_thread.hpp"
+
+namespace locket::client {
+namespace {
+
+// For a buffer of 16 KiB and the reading of one line, many times over.
+constexpr std::size_t kStack = std::size_t{256} << 10;
+
+}  // namespace
+
+void Keeper::start() {
+  if (running_) return;
+  if (!alarm_) {
+    auto alarm = Alarm::make();
+    if (!alarm) return;
+    alarm_ = std::move(*alarm);
+  }
+  running_ = start_thread(kStack, main, this);
+}
+
+void Keeper::alert() const {
+  if (running_) alarm_->ring();
+}
+
+void Keeper::stop(std::unique_lock<std::mutex>& lock) {
+  stopping_ = true;
+  alert();
+  ended_.wait(lock, [this] { return !running_; });
+}
+
+void Keeper::forget() {
+  running_ = false;
+  alarm_.reset();
+}
+
+void* Keeper::main(void* self) {
+  name_this_thread("locket-keeper");
+  static_cast<Keeper*>(self)->keep();
+  return nullptr;
+}
+
+void Keeper::keep() {
+  std::unique_lock lock(connection_.mutex_);
+  while (!stopping_) {
+    const Watch watch = connection_.keep_claims();
+    lock.unlock();
+    if (watch.channel) {
+      watch.channel->watch(*alarm_, watch.interest, watch.until);
+    } else {
+      alarm_->sleep(-1, {}, watch.until);
+    }
+    lock.lock();
+  }
+  running_ = false;
+  ended_.notify_all();
+}
+
+}  // namespace locket::client

@@ -1,0 +1,65 @@
+// The thread that watches over what this process has to lose: asleep until the daemon goes away,
+// then sees to it that a new one learns of every claim (C9).
+//
+//     sleeps ──▶ the daemon hangs up ──▶ connects again ──▶ claims are told again ──▶ sleeps
+//                                          ▲    │ nobody there
+//                                          └────┘ 1, 2, 4 ... 100 ms
+//
+// Part of Connection, which does the work in its turns; here is only the thread. Neither data for
+// others nor the passing of time wakes it: a process that holds a lock under a healthy daemon costs
+// nothing. All but the thread itself is called under the connection's mutex.
+
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "client/alarm.hpp"
+#include "client/deadline.hpp"
+
+namespace locket::client {
+
+class Channel;
+class Connection;
+
+// What the keeper sleeps for, besides being alerted.
+struct Watch {
+  std::shared_ptr<Channel> channel;  // null: none
+  Alarm::Interest interest = {};
+  TimePoint until = kNever;
+};
+
+class Keeper {
+ public:
+  explicit Keeper(Connection& connection) : connection_(connection) {}
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
+
+  // Starts the thread where there is none. Where the system has no room for one there is none, and
+  // whoever waits does its work.
+  void start();
+  [[nodiscard]] bool is_running() const { return running_; }
+
+  // There is something new to watch.
+  void alert() const;
+
+  // Ends the thread and waits for its end.
+  void stop(std::unique_lock<std::mutex>& lock);
+
+  // In a forked child, which has no such thread.
+  void forget();
+
+ private:
+  static void* main(void* self);
+  void keep();
+
+  Connection& connection_;
+  std::optional<Alarm> alarm_;
+  bool running_ = false;
+  bool stopping_ = false;
+  std::condition_variable ended_;
+};
+
+}  // namespace locket::client

@@ -1,0 +1,39 @@
+// Where a call waits for its answer: the inside of connection.hpp's Pending.
+//
+// Owned by its Pending, known to the connection until it is answered or given up; all of it under
+// the connection's mutex.
+
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <optional>
+
+#include "client/claim.hpp"
+#include "client/connection.hpp"
+#include "client/os_unlock.hpp"
+#include "proto/messages.hpp"
+
+namespace locket::client {
+
+struct Pending::Slot {
+  Slot() = default;
+  Slot(const Slot&) = delete;
+  Slot& operator=(const Slot&) = delete;
+  // Whatever ends a claim but its becoming a Hold unlocks its file: a daemon that died may have
+  // locked it already, and a forked child may have another copy of the descriptor.
+  ~Slot() {
+    if (claim) os_unlock(std::move(claim->descriptor));
+  }
+
+  proto::RequestId id = 0;
+  std::optional<proto::Answer> answer;
+  bool waiting = false;  // somebody is in wait()
+  std::condition_variable wake;
+
+  std::optional<Claim> claim;       // of a call for a lock
+  std::uint64_t first_session = 0;  // on which the claim was told, or is to be; 0: none yet
+  std::uint64_t session = 0;        // the last such one
+};
+
+}  // namespace locket::client
