@@ -43,6 +43,47 @@ check "systemctl stop ends it" systemctl stop locketd.service
 check "and it is gone" until_works is_in_state inactive
 check "the next client starts it again" excludes_flock
 
+# ---- What a command holds under a daemon that dies (C9) ----
+
+locketctl run --reason 'while it dies' /tmp/kept -- sh -c 'echo $$ >/tmp/kept.pid; exec sleep 1000' &
+row() { locketctl list /tmp/kept --json | jq -c '.locks[0].holders[0] | [.pid, .command, .reason, .token, .since]'; }
+holds() { [[ -s /tmp/kept.pid && $(row) == "[$(cat /tmp/kept.pid),"* ]]; }
+is_new_daemon() { local now; now=$(main_pid); [[ $now != 0 && $now != "$1" ]]; }
+is_same_holder() { [[ $(row) == "$1" ]]; }
+is_free() { flock -n /tmp/kept true; }
+is_taken() { ! is_free; }
+knows_nobody() { [[ $(locketctl list --json | jq '.locks | length') == 0 ]]; }
+
+check "a command holds a lock" until_works holds
+before=$(row)
+for way in SIGKILL restart SIGKILL; do
+  old=$(main_pid)
+  if [[ $way == restart ]]; then
+    check "the daemon is restarted" systemctl restart locketd.service
+  else
+    check "the daemon is killed" kill -KILL "$old"
+  fi
+  check "another takes its place" until_works is_new_daemon "$old"
+  check "and knows the command's lock: pid, command, reason, token and time" until_works is_same_holder "$before"
+  check "which nobody else gets" is_taken
+done
+check "the command ends" kill "$(cat /tmp/kept.pid)"
+check "and its lock is free" until_works is_free
+check "and nobody is listed" until_works knows_nobody
+
+rm -f /tmp/kept.pid
+locketctl run /tmp/kept -- sh -c 'echo $$ >/tmp/kept.pid; sleep 1000 & exec sleep 1000' &
+check "a command holds a lock, and so does a child of it" until_works holds
+# While no daemon is there: the socket waits, so that nobody starts one.
+systemctl stop locketd.socket 2>/dev/null
+old=$(main_pid)
+kill -STOP "$old"
+kill "$(cat /tmp/kept.pid)"
+kill -KILL "$old"
+systemctl start locketd.socket
+check "a command that ended while no daemon was there holds nothing" until_works is_free
+check "and nobody is listed" until_works knows_nobody
+
 # A user's manager, as user@.service would start it if there were a login service here.
 install -d -m 0700 /run/user/0
 export XDG_RUNTIME_DIR=/run/user/0
