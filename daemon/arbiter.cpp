@@ -94,6 +94,7 @@ std::optional<Ticket> Arbiter::reclaim(const Instant& now, Claim claim, const Fo
   if (former.token) {
     record->returning = record->checking = true;
     record->token = *former.token;
+    by_token_.emplace(std::pair{record->claim.session, record->token}, record);
     ++lock.checks;
     events_.emplace_back(CheckLock{ticket, record->claim.mode});
     return ticket;
@@ -165,7 +166,7 @@ void Arbiter::tell(Record& record) {
 
 bool Arbiter::release(SessionId session, Token token) {
   const auto found = by_token_.find({session, token});
-  if (found == by_token_.end()) return false;
+  if (found == by_token_.end() || !found->second->held) return false;
   Record& record = *found->second;
   Lock& lock = *record.owner;
   leave(record);
@@ -283,10 +284,15 @@ void Arbiter::check_ended(Lock& lock, Record& record, OsResult result, int os_er
   retract(lock);
 }
 
-// Gives up the attempt under way for a waiter that stays.
+// Gives up the attempt under way for a waiter that stays, and has to wait after all.
 void Arbiter::retract(Lock& lock) {
   if (lock.attempt != Lock::Attempt::probing && lock.attempt != Lock::Attempt::awaiting) return;
-  lock.attempt = Lock::Attempt::abandoned;
+  abandon(lock);
+  tell(*records_.at(lock.tried));
+}
+
+void Arbiter::abandon(Lock& lock) {
+  if (std::exchange(lock.attempt, Lock::Attempt::abandoned) == Lock::Attempt::abandoned) return;
   events_.emplace_back(Abandon{lock.tried});
 }
 
@@ -300,7 +306,9 @@ std::vector<Ticket> Arbiter::due(Monotonic now, std::size_t most) {
   // Half of them at most, so that a flood of these does not make others late (C3).
   for (; !due_at_once_.empty() && due.size() < most / 2; due_at_once_.pop_front()) {
     const auto found = records_.find(due_at_once_.front());
-    if (found != records_.end() && !found->second->held) due.push_back(due_at_once_.front());
+    // Not so one who came back by the ticket of one that has gone.
+    const bool waits = found != records_.end() && !found->second->held && found->second->impatient;
+    if (waits) due.push_back(due_at_once_.front());
   }
   for (const auto& [deadline, ticket] : deadlines_) {
     if (deadline > now || due.size() >= most) break;
@@ -447,7 +455,7 @@ void Arbiter::leave(Record& record) {
   if (record.checking) {
     abandoned_.emplace(record.ticket, Owed{&lock, true});
   } else if (tried) {
-    if (lock.attempt != Lock::Attempt::abandoned) retract(lock);
+    abandon(lock);
     abandoned_.emplace(record.ticket, Owed{&lock, false});
   } else {
     events_.emplace_back(Discard{record.ticket});
@@ -461,10 +469,8 @@ void Arbiter::erase(Record& record) {
     auto& records = record.held ? lock.holders : lock.queue;
     records.erase(Lock::Records::s_iterator_to(record));
   }
-  if (record.held) {
-    --holders_;
-    by_token_.erase({record.claim.session, record.token});
-  }
+  if (record.held) --holders_;
+  if (record.held || record.returning) by_token_.erase({record.claim.session, record.token});
   if (record.timed()) deadlines_.erase({record.deadline, record.ticket});
   Use& use = users_[record.claim.user];
   --(record.held ? use.held : use.waiting);
@@ -494,10 +500,18 @@ std::uint64_t Arbiter::next_stamp(const Instant& now) {
 }
 
 bool Arbiter::visit_lock(const Lock& lock, Ticket after, const Visitor& visitor) const {
-  for (const auto* records : {&lock.holders, &lock.queue}) {
-    for (auto record = records->upper_bound(after); record != records->end(); ++record) {
-      if (!visitor(*record, lock.external)) return false;
-    }
+  // A former waiter's ticket may be smaller than a holder's.
+  const auto found = records_.find(after);
+  const bool known = found != records_.end() && found->second->owner == &lock;
+  const bool at_waiter = known && !found->second->held;
+  const bool at_holder = known && found->second->held;
+  auto holder = at_waiter ? lock.holders.end() : lock.holders.upper_bound(after);
+  for (; holder != lock.holders.end(); ++holder) {
+    if (!visitor(*holder, lock.external)) return false;
+  }
+  auto waiter = at_holder ? lock.queue.begin() : lock.queue.upper_bound(after);
+  for (; waiter != lock.queue.end(); ++waiter) {
+    if (!visitor(*waiter, lock.external)) return false;
   }
   return true;
 }

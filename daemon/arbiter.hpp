@@ -246,6 +246,7 @@ class Arbiter {
   void attempt_ended(const Instant& now, Lock& lock, Record& record, OsResult result, int os_error);
   void check_ended(Lock& lock, Record& record, OsResult result, int os_error);
   void retract(Lock& lock);
+  void abandon(Lock& lock);
   void last_try(Lock& lock, Record& record);
   void leave(Record& record);
   void erase(Record& record);

@@ -278,6 +278,10 @@ void Explored::check_file(std::uint8_t file) {
     if (known.state == State::holds) held.push_back(known.mode);
     if (known.state == State::waits && first == nullptr) first = &entry;
     checking |= known.attempt == Attempt::checking;
+    const bool answer_is_near = known.attempt == Attempt::trying && !known.abandoned;
+    expect(known.state != State::waits || known.patience == Patience::none || known.told ||
+               answer_is_near,
+           "one has to wait and is not told so");
     impatient |=
         known.state == State::waits && known.patience == Patience::none && !due_.contains(ticket);
     if (known.attempt == Attempt::none || known.attempt == Attempt::checking) continue;

@@ -3,84 +3,70 @@
 
 #pragma once
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "daemon/arbiter.hpp"
-#include "proto/codec.hpp"
+#include "tests/unit/arbiter_texts.hpp"
 
 namespace locketd::test {
 
-using Texts = std::vector<std::string>;
-
-inline std::string describe(const Entry& entry) {
-  return fmt::format("ticket {} lock {} session {} request {} {} {} token {} since {}",
-                     entry.ticket, entry.lock, entry.claim.session, entry.claim.request,
-                     locket::proto::name_of(entry.claim.mode), entry.held ? "held" : "waiting",
-                     entry.token, entry.since.steady.time_since_epoch().count());
-}
-
-inline std::string describe(const Granted& event) {
-  return fmt::format("granted session {} request {} token {}", event.session, event.request,
-                     event.token);
-}
-inline std::string describe(const Queued& event) {
-  return fmt::format("queued session {} request {} ticket {}", event.session, event.request,
-                     event.ticket);
-}
-inline std::string describe(const Refused& event) {
-  return fmt::format("refused {} why {} os_error {} external {}", describe(event.entry),
-                     static_cast<int>(event.cause.why), event.cause.os_error, event.cause.external);
-}
-inline std::string describe(const TryLock& event) {
-  return fmt::format("try {} {}", event.ticket, locket::proto::name_of(event.mode));
-}
-inline std::string describe(const AwaitLock& event) {
-  return fmt::format("await {} {}", event.ticket, locket::proto::name_of(event.mode));
-}
-inline std::string describe(const Abandon& event) {
-  return fmt::format("abandon {}", event.ticket);
-}
-inline std::string describe(const CheckLock& event) {
-  return fmt::format("check {} {}", event.ticket, locket::proto::name_of(event.mode));
-}
-inline std::string describe(const Unlock& event) {
-  return fmt::format("unlock {}", event.ticket);
-}
-inline std::string describe(const Discard& event) {
-  return fmt::format("discard {}", event.ticket);
-}
-
-inline std::string describe(const Event& event) {
-  return std::visit([](const auto& known) { return describe(known); }, event);
-}
-
 class ArbiterModel {
  public:
+  struct Member : Entry {
+    bool returns = false;    // held under the daemon before; the kernel is being asked
+    bool impatient = false;  // does not wait
+
+    [[nodiscard]] bool waits() const { return !held && !returns; }
+  };
+
   std::optional<Ticket> acquire(const Instant& now, const Claim& claim) {
-    if (with([&](const Entry& e) { return is(e, claim.session, claim.request); }))
+    if (with([&](const Member& e) { return is(e, claim.session, claim.request); }))
       return std::nullopt;
-    const LockId lock = lock_of(claim.file);
-    const Ticket ticket = next_stamp(now);
-    entries_.push_back(
-        {.claim = claim, .ticket = ticket, .lock = lock, .held = false, .token = 0, .since = now});
-    go_on(lock);
-    tell(ticket);
-    return ticket;
+    return wait(claim, next_stamp(now), now);
+  }
+
+  std::optional<Ticket> reclaim(const Instant& now, Claim claim, const Former& former) {
+    const auto same = [&](const Member& e) {
+      return is(e, claim.session, claim.request) ||
+             (former.token && !e.waits() && e.claim.session == claim.session &&
+              e.token == former.token);
+    };
+    if (with(same)) return std::nullopt;
+    if (claim.timeout) *claim.timeout += former.age;
+    Ticket place = former.ticket != 0 ? former.ticket : former.token.value_or(0);
+    if (place == 0) place = next_stamp(now);
+    const auto age = std::chrono::duration_cast<Monotonic::duration>(former.age);
+    const Instant since{.steady = now.steady - age, .wall = now.wall - age};
+    if (!former.token) return wait(claim, place, since);
+
+    Member& member = add(claim, place, since);
+    member.returns = true;
+    member.token = *former.token;
+    events.emplace_back(CheckLock{member.ticket, claim.mode});
+    return member.ticket;
+  }
+
+  void begin_recovery() { recovering_ = true; }
+  void end_recovery() {
+    recovering_ = false;
+    std::vector<LockId> locks;
+    for (Lock& lock : locks_) {
+      if (std::exchange(lock.recovering, false)) locks.push_back(lock.id);
+    }
+    for (const LockId lock : locks) go_on(lock);
   }
 
   bool release(SessionId session, Token token) {
-    const Entry* entry = with(
-        [&](const Entry& e) { return e.held && e.claim.session == session && e.token == token; });
+    const Member* entry = with(
+        [&](const Member& e) { return e.held && e.claim.session == session && e.token == token; });
     if (entry == nullptr) return false;
     const LockId lock = entry->lock;
     remove(entry->ticket);
@@ -89,7 +75,7 @@ class ArbiterModel {
   }
 
   bool cancel(SessionId session, RequestId request) {
-    const Entry* entry = with([&](const Entry& e) { return is(e, session, request); });
+    const Member* entry = with([&](const Member& e) { return is(e, session, request); });
     if (entry == nullptr) return false;
     const LockId lock = entry->lock;
     if (entry->held) {
@@ -104,7 +90,8 @@ class ArbiterModel {
   // Everything goes, in order of arrival; only then the locks go on, the oldest first.
   void disconnect(SessionId session) {
     std::set<LockId> locks;
-    while (const Entry* entry = with([&](const Entry& e) { return e.claim.session == session; })) {
+    while (const Member* entry =
+               with([&](const Member& e) { return e.claim.session == session; })) {
       locks.insert(entry->lock);
       remove(entry->ticket);
     }
@@ -113,34 +100,43 @@ class ArbiterModel {
 
   void stop_waiting(SessionId session) {
     std::vector<RequestId> waits;
-    for (const Entry& entry : entries_) {
+    for (const Member& entry : entries_) {
       if (entry.claim.session == session && !entry.held) waits.push_back(entry.claim.request);
     }
     for (const RequestId request : waits) cancel(session, request);
   }
 
   void os_result(const Instant& now, Ticket ticket, OsResult result, int os_error) {
-    const auto tried = [&](const Lock& lock) { return lock.tried == ticket; };
-    Lock& lock = *std::ranges::find_if(locks_, tried);
-    const LockId id = lock.id;
-    lock.tried = 0;
-    if (std::exchange(lock.attempt, Attempt::none) == Attempt::abandoned) {
-      if (result == OsResult::locked) lock.external = false;
+    if (const auto gone = std::ranges::find(gone_, ticket, &Gone::ticket); gone != gone_.end()) {
+      const LockId id = gone->lock;
+      if (!gone->checked) {
+        lock(id).attempt = Attempt::none;
+        if (result == OsResult::locked) lock(id).external = false;
+      }
+      gone_.erase(gone);
       events.emplace_back(Discard{ticket});
-    } else {
-      answered(now, lock, *with([&](const Entry& e) { return e.ticket == ticket; }), result,
-               os_error);
+      return go_on(id);
     }
+    Member& entry = *with([&](const Member& e) { return e.ticket == ticket; });
+    const LockId id = entry.lock;
+    entry.returns ? checked(lock(id), entry, result, os_error)
+                  : answered(now, lock(id), entry, result, os_error);
     go_on(id);
   }
 
   void expire(const std::vector<Ticket>& due) {
     for (const Ticket ticket : due) {
-      const Entry* entry = with([&](const Entry& e) { return e.ticket == ticket && !e.held; });
-      if (entry == nullptr || (at_once(*entry) && unsettled(*entry))) continue;
-      const LockId lock = entry->lock;
-      refuse(*entry, {.why = Refused::Why::timed_out});
-      go_on(lock);
+      Member* entry = with([&](const Member& e) { return e.ticket == ticket && e.waits(); });
+      if (entry == nullptr || (entry->impatient && unsettled(*entry))) continue;
+      const LockId id = entry->lock;
+      if (lock(id).recovering) {
+        // Its time is over, but nobody has asked the kernel.
+        entry->impatient = true;
+        lock(id).recovering = false;
+      } else {
+        refuse(*entry, {.why = Refused::Why::timed_out});
+      }
+      go_on(id);
     }
   }
 
@@ -148,53 +144,13 @@ class ArbiterModel {
   // it is right. In which order they are called, and whether those are among them whose turn is
   // being found out, is its affair.
   [[nodiscard]] std::string objection_to(const std::vector<Ticket>& due, Monotonic now,
-                                         std::size_t most) const {
-    const std::set<Ticket> named(due.begin(), due.end());
-    if (named.size() != due.size()) return "one is due twice";
-    if (due.size() > most) return "more are due than were asked for";
-    std::size_t waiting = 0;
-    std::size_t impatient = 0;
-    for (const Entry& entry : entries_) {
-      if (entry.held || !named.contains(entry.ticket)) continue;
-      ++waiting;
-      impatient += at_once(entry) ? 1 : 0;
-      if (!at_once(entry) && !is_late(entry, now)) return "too early: " + describe(entry);
-    }
-    if (waiting != due.size()) return "one is due that does not wait";
-    if (impatient > most / 2) return "those that do not wait keep the others from their turn";
-    for (const Entry& entry : entries_) {
-      if (entry.held || named.contains(entry.ticket)) continue;
-      const bool must = at_once(entry) ? !unsettled(entry) && impatient < most / 2
-                                       : is_late(entry, now) && due.size() < most;
-      if (must) return "not due: " + describe(entry);
-    }
-    return "";
-  }
-
-  [[nodiscard]] std::optional<Monotonic> next_deadline() const {
-    std::optional<Monotonic> next;
-    for (const Entry& entry : entries_) {
-      const auto own = entry.held ? std::nullopt : deadline(entry);
-      if (own && (!next || *own < *next)) next = own;
-    }
-    return next;
-  }
+                                         std::size_t most) const;
+  [[nodiscard]] std::optional<Monotonic> next_deadline() const;
 
   // By lock; holders before waiters; each in order of arrival.
-  [[nodiscard]] Texts rows() const {
-    Texts rows;
-    for (const Lock& lock : locks_) {
-      for (const bool held : {true, false}) {
-        for (const Entry& entry : entries_) {
-          if (entry.lock != lock.id || entry.held != held) continue;
-          rows.push_back(describe(entry) + (lock.external ? " external" : ""));
-        }
-      }
-    }
-    return rows;
-  }
+  [[nodiscard]] Texts rows() const;
 
-  [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
+  [[nodiscard]] const std::vector<Member>& entries() const { return entries_; }
   [[nodiscard]] std::size_t lock_count() const { return locks_.size(); }
   [[nodiscard]] std::uint64_t grants() const { return grants_; }
 
@@ -207,29 +163,32 @@ class ArbiterModel {
     FileId file;
     Attempt attempt = Attempt::none;
     bool external = false;  // by the kernel's last answer
+    bool recovering = false;
     Ticket tried = 0;
+  };
+  struct Gone {  // while the kernel is still busy with it
+    Ticket ticket = 0;
+    LockId lock = 0;
+    bool checked = false;
   };
 
   static bool is(const Entry& entry, SessionId session, RequestId request) {
     return entry.claim.session == session && entry.claim.request == request;
   }
-  static bool at_once(const Entry& entry) {
-    return entry.claim.timeout && entry.claim.timeout->count() == 0;
-  }
   // Of a waiter.
-  static std::optional<Monotonic> deadline(const Entry& entry) {
-    if (!entry.claim.timeout || at_once(entry)) return std::nullopt;
+  static std::optional<Monotonic> deadline(const Member& entry) {
+    if (!entry.claim.timeout || entry.impatient) return std::nullopt;
     return entry.since.steady + *entry.claim.timeout;
   }
 
-  static bool is_late(const Entry& entry, Monotonic now) {
+  static bool is_late(const Member& entry, Monotonic now) {
     const auto its = deadline(entry);
     return its && *its <= now;
   }
 
   // The first entry like that, or none.
   template <typename Condition>
-  Entry* with(Condition condition) {
+  Member* with(Condition condition) {
     const auto found = std::ranges::find_if(entries_, condition);
     return found == entries_.end() ? nullptr : &*found;
   }
@@ -238,27 +197,80 @@ class ArbiterModel {
   LockId lock_of(const FileId& file) {
     const auto found = std::ranges::find(locks_, file, &Lock::file);
     if (found != locks_.end()) return found->id;
-    locks_.push_back({.id = ++last_lock_, .file = file});
+    locks_.push_back({.id = ++last_lock_, .file = file, .recovering = recovering_});
     return last_lock_;
   }
 
-  // Whether the lock can be had is about to be known.
-  [[nodiscard]] bool unsettled(const Entry& entry) const {
-    const Attempt attempt = std::ranges::find(locks_, entry.lock, &Lock::id)->attempt;
-    return attempt == Attempt::probing || attempt == Attempt::abandoned;
+  Member& add(const Claim& claim, Ticket ticket, const Instant& since) {
+    const auto taken = [&] {
+      return with([&](const Member& e) { return e.ticket == ticket; }) != nullptr ||
+             std::ranges::find(gone_, ticket, &Gone::ticket) != gone_.end();
+    };
+    while (taken()) ++ticket;
+    Member& member = entries_.emplace_back();
+    member.claim = claim;
+    member.ticket = ticket;
+    member.lock = lock_of(claim.file);
+    member.since = since;
+    return member;
   }
 
-  void answered(const Instant& now, Lock& lock, Entry& entry, OsResult result, int os_error) {
-    lock.external = result == OsResult::busy;
-    if (result == OsResult::locked) {
-      entry.held = true;
+  // At that place. Whoever was tried is no longer the first, if this one is.
+  Ticket wait(const Claim& claim, Ticket place, const Instant& since) {
+    Member& member = add(claim, place, since);
+    member.impatient = claim.timeout && claim.timeout->count() == 0;
+    const Ticket ticket = member.ticket;
+    const LockId id = member.lock;
+    if (first(id)->ticket == ticket) retract(lock(id));
+    go_on(id);
+    tell(ticket);
+    return ticket;
+  }
+
+  Member* first(LockId id) {
+    Member* first = nullptr;
+    for (Member& entry : entries_) {
+      if (entry.lock != id || !entry.waits()) continue;
+      if (first == nullptr || entry.ticket < first->ticket) first = &entry;
+    }
+    return first;
+  }
+  bool excluded(const Member& entry) {
+    return with([&](const Member& e) {
+             return e.lock == entry.lock && e.held &&
+                    (e.claim.mode == Mode::exclusive || entry.claim.mode == Mode::exclusive);
+           }) != nullptr;
+  }
+
+  // Whether the lock can be had is about to be known.
+  [[nodiscard]] bool unsettled(const Member& entry) const {
+    const Lock& its = *std::ranges::find(locks_, entry.lock, &Lock::id);
+    return its.attempt == Attempt::probing || its.attempt == Attempt::abandoned ||
+           is_checked(its) || its.recovering;
+  }
+  [[nodiscard]] bool is_checked(const Lock& lock) const {
+    return std::ranges::any_of(entries_,
+                               [&](const Member& e) { return e.returns && e.lock == lock.id; }) ||
+           std::ranges::any_of(gone_,
+                               [&](const Gone& g) { return g.checked && g.lock == lock.id; });
+  }
+
+  void answered(const Instant& now, Lock& lock, Member& entry, OsResult result, int os_error) {
+    const bool retracted = std::exchange(lock.attempt, Attempt::none) == Attempt::abandoned;
+    const bool its_turn = first(lock.id) == &entry;
+    if (result != OsResult::busy) lock.external = false;
+    if (result == OsResult::failed) {
+      refuse(entry, {.why = Refused::Why::os_failed, .os_error = os_error});
+    } else if (result == OsResult::locked && its_turn) {
       entry.token = next_stamp(now);
       entry.since = now;
       ++grants_;
-      events.emplace_back(Granted{entry.claim.session, entry.claim.request, entry.token});
-    } else if (result == OsResult::failed) {
-      refuse(entry, {.why = Refused::Why::os_failed, .os_error = os_error});
-    } else if (at_once(entry)) {
+      hold(entry);
+    } else if (result == OsResult::locked) {
+      events.emplace_back(Unlock{entry.ticket});
+    } else if (retracted) {
+      return;
+    } else if (lock.external = true; entry.impatient) {
       refuse(entry, {.why = Refused::Why::timed_out});
     } else {
       lock.attempt = Attempt::awaiting;
@@ -266,6 +278,35 @@ class ArbiterModel {
       events.emplace_back(AwaitLock{entry.ticket, entry.claim.mode});
       tell(entry.ticket);
     }
+  }
+
+  void checked(Lock& lock, Member& entry, OsResult result, int os_error) {
+    entry.returns = false;
+    if (result == OsResult::locked) {
+      lock.external = false;
+      hold(entry);
+      retract(lock);
+    } else if (result == OsResult::failed) {
+      refuse(entry, {.why = Refused::Why::os_failed, .os_error = os_error});
+    } else {
+      refuse(entry, {.why = Refused::Why::lost});
+    }
+  }
+
+  void hold(Member& entry) {
+    entry.held = true;
+    events.emplace_back(Granted{entry.claim.session, entry.claim.request, entry.token});
+  }
+
+  void retract(Lock& lock) {
+    if (lock.attempt != Attempt::probing && lock.attempt != Attempt::awaiting) return;
+    abandon(lock);
+    tell(lock.tried);
+  }
+
+  void abandon(Lock& lock) {
+    if (std::exchange(lock.attempt, Attempt::abandoned) != Attempt::abandoned)
+      events.emplace_back(Abandon{lock.tried});
   }
 
   // Tickets and tokens.
@@ -278,10 +319,10 @@ class ArbiterModel {
 
   // Once, whoever has to wait and cannot know so by an answer that is about to come.
   void tell(Ticket ticket) {
-    const Entry& entry = *std::ranges::find(entries_, ticket, &Entry::ticket);
+    const Member& entry = *std::ranges::find(entries_, ticket, &Entry::ticket);
     const Lock& its = lock(entry.lock);
     const bool probed = its.attempt == Attempt::probing && its.tried == ticket;
-    if (entry.held || at_once(entry) || probed || !told_.insert(ticket).second) return;
+    if (!entry.waits() || entry.impatient || probed || !told_.insert(ticket).second) return;
     events.emplace_back(Queued{entry.claim.session, entry.claim.request, ticket});
   }
 
@@ -293,36 +334,37 @@ class ArbiterModel {
 
   void remove(Ticket ticket) {
     const auto entry = std::ranges::find(entries_, ticket, &Entry::ticket);
-    if (Lock& its = lock(entry->lock); its.tried == ticket) {
-      its.attempt = Attempt::abandoned;
-      events.emplace_back(Abandon{ticket});
+    Lock& its = lock(entry->lock);
+    if (entry->returns) {
+      gone_.push_back({.ticket = ticket, .lock = its.id, .checked = true});
+    } else if (entry->waits() && its.attempt != Attempt::none && its.tried == ticket) {
+      abandon(its);
+      gone_.push_back({.ticket = ticket, .lock = its.id});
     } else {
       events.emplace_back(Discard{ticket});
     }
+    told_.erase(ticket);
     entries_.erase(entry);
   }
 
   // Tries the first waiter where it goes with all holders; forgets a lock that nobody uses.
   void go_on(LockId id) {
     Lock& its = lock(id);
-    if (its.attempt != Attempt::none) return;
-    const Entry* first = with([&](const Entry& e) { return e.lock == id && !e.held; });
-    const bool others = with([&](const Entry& e) { return e.lock == id && e.held; }) != nullptr;
-    const bool exclusive = with([&](const Entry& e) {
-                             return e.lock == id && e.held && e.claim.mode == Mode::exclusive;
-                           }) != nullptr;
-    if (first == nullptr) {
-      if (!others) std::erase_if(locks_, [&](const Lock& lock) { return lock.id == id; });
-    } else if (!others || (!exclusive && first->claim.mode == Mode::shared)) {
-      its.attempt = Attempt::probing;
-      its.tried = first->ticket;
-      events.emplace_back(TryLock{first->ticket, first->claim.mode});
-    }
+    if (its.attempt != Attempt::none || is_checked(its)) return;
+    const bool used = with([&](const Member& e) { return e.lock == id; }) != nullptr;
+    if (!used) return (void)std::erase_if(locks_, [&](const Lock& l) { return l.id == id; });
+    const Member* next = first(id);
+    if (next == nullptr || its.recovering || excluded(*next)) return;
+    its.attempt = Attempt::probing;
+    its.tried = next->ticket;
+    events.emplace_back(TryLock{next->ticket, next->claim.mode});
   }
 
-  std::vector<Entry> entries_;
-  std::vector<Lock> locks_;  // in the order in which they became known
+  std::vector<Member> entries_;  // in the order in which they came
+  std::vector<Lock> locks_;      // in the order in which they became known
+  std::vector<Gone> gone_;
   std::set<Ticket> told_;
+  bool recovering_ = false;
   LockId last_lock_ = 0;
   std::uint64_t last_stamp_ = 0;
   std::uint64_t grants_ = 0;
