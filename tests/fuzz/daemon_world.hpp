@@ -72,6 +72,7 @@ class DaemonWorld final : public locketd::Sessions {
   void send(locketd::SessionId session, std::string line) override;
   void drain(locketd::SessionId session) override;
   void settle_later() override { settle_wanted_ = true; }
+  void keep(locketd::SessionId, const std::string&, const std::vector<int>&) override {}
 
  private:
   struct Message {

@@ -27,6 +27,11 @@ void FakeKernel::adopt(Ticket ticket, proto::Descriptor file) {
   on_adopt(ticket, *id);
 }
 
+int FakeKernel::descriptor(Ticket ticket) const {
+  require(files_.contains(ticket), "asked for a descriptor that it has not");
+  return files_.at(ticket).descriptor.get();
+}
+
 void FakeKernel::try_lock(Ticket ticket, Mode mode) {
   begin(ticket, {.mode = mode});
   if (!prompt) return;

@@ -32,6 +32,7 @@ class FakeKernel final : public locketd::OsLocks {
 
   void report_to(Report report) override { report_ = std::move(report); }
   void adopt(Ticket ticket, proto::Descriptor file) override;
+  [[nodiscard]] int descriptor(Ticket ticket) const override;
   void try_lock(Ticket ticket, Mode mode) override;
   void await_lock(Ticket ticket, Mode mode) override;
   void check_lock(Ticket ticket, Mode mode) override;
