@@ -123,6 +123,32 @@ uint64_t locket_token(locket_lock* lock) {
   return token;
 }
 
+void locket_on_lost(locket_lock* lock,
+                    void (*callback)(locket_lock* lock, std::uint64_t token, void* context),
+                    void* context) {
+  guarded(nullptr, [&] {
+    if (lock == nullptr) return LOCKET_OK;
+    if (callback == nullptr) {
+      lock->lock->on_lost({});
+    } else {
+      lock->lock->on_lost([=](proto::Token token) { callback(lock, token, context); });
+    }
+    return LOCKET_OK;
+  });
+}
+
+locket_code locket_keep_across_exec(locket_lock* lock, const char* command, int* descriptor,
+                                    locket_error** error) {
+  return guarded(error, [&] {
+    if (descriptor != nullptr) *descriptor = -1;
+    if (lock == nullptr) return refuse(error, "the lock is NULL");
+    const auto kept = lock->lock->keep_across_exec(command != nullptr ? command : "");
+    if (!kept) return report(error, kept.error(), lock->lock->path());
+    if (descriptor != nullptr) *descriptor = kept->descriptor;
+    return LOCKET_OK;
+  });
+}
+
 locket_code locket_set_reason(locket_lock* lock, const char* reason, locket_error** error) {
   return guarded(error, [&] {
     if (lock == nullptr) return refuse(error, "the lock is NULL");

@@ -156,8 +156,8 @@ void Connection::abandon(std::unique_ptr<Slot> slot) {
   bool to_cancel = false;
   {
     const UniqueLock lock(mutex_);
-    drop(*slot);
-    to_cancel = !slot->answer && channel_ != nullptr && !channel_->withdraw(id);
+    const bool left = !drop(*slot) && channel_ != nullptr && !channel_->withdraw(id);
+    to_cancel = left && !slot->answer;
   }
   // Not under the mutex, and before the daemon is told: it will find the file free (C7).
   const auto answer = std::move(slot->answer);

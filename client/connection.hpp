@@ -161,7 +161,7 @@ class Connection {
   std::optional<proto::Error> deliver(proto::Reply reply);
   proto::Error refused_hello(const proto::Failure& failure) const;
   void settle(proto::RequestId id, proto::Answer answer);
-  void drop(Slot& slot);
+  bool drop(Slot& slot);
   void settle_reclaim(proto::Token token, const proto::Answer& answer);
 
   // Sessions, from their beginning to their end: connection_sessions.cpp.

@@ -113,10 +113,11 @@ void Connection::settle(proto::RequestId id, proto::Answer answer) {
   slot.wake.notify_one();
 }
 
-void Connection::drop(Slot& slot) {
+// Out of all tables. Says whether the daemon of this session does not know of it yet.
+bool Connection::drop(Slot& slot) {
   pending_.erase(slot.id);
-  std::erase(untold_, Untold(&slot));
   std::erase(refused_, Untold(&slot));
+  return std::erase(untold_, Untold(&slot)) > 0;
 }
 
 void Connection::settle_reclaim(proto::Token token, const proto::Answer& answer) {

@@ -4,6 +4,7 @@
  * status 0 when nothing is. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locket/locket.h>
 #include <math.h>
 #include <stdio.h>
@@ -127,6 +128,8 @@ static void Bad_arguments_are_refused(const char* path) {
   CHECK(locket_new(too_long, &lock, NULL) == LOCKET_INVALID_ARGUMENT && lock == NULL);
   CHECK(locket_acquire(NULL, LOCKET_SHARED, NULL, NULL) == LOCKET_INVALID_ARGUMENT);
   CHECK(locket_release(NULL, NULL) == LOCKET_INVALID_ARGUMENT);
+  CHECK(locket_keep_across_exec(NULL, NULL, NULL, NULL) == LOCKET_INVALID_ARGUMENT);
+  locket_on_lost(NULL, NULL, NULL);
   CHECK(!locket_is_held(NULL) && locket_token(NULL) == 0);
   locket_free(NULL);
   locket_error_free(NULL);
@@ -149,6 +152,29 @@ static void A_missing_folder_is_an_error_that_names_it_C12(const char* folder) {
   locket_free(lock);
 }
 
+static void ignore(locket_lock* lock, uint64_t token, void* context) {
+  (void)lock;
+  (void)token;
+  (void)context;
+}
+
+static void A_lock_can_be_kept_across_exec(const char* path) {
+  locket_lock* lock = new_lock(path);
+  locket_error* error = NULL;
+  int descriptor = 0;
+  locket_on_lost(lock, ignore, NULL);
+  CHECK(locket_keep_across_exec(lock, "next", &descriptor, &error) == LOCKET_NOT_HELD);
+  CHECK(descriptor == -1 && strstr(locket_error_message(error), path) != NULL);
+  locket_error_free(error);
+  CHECK(locket_acquire(lock, LOCKET_EXCLUSIVE, NULL, NULL) == LOCKET_OK);
+  CHECK(locket_keep_across_exec(lock, "next", &descriptor, NULL) == LOCKET_OK);
+  CHECK(fcntl(descriptor, F_GETFD) == 0);
+  CHECK(locket_release(lock, NULL) == LOCKET_OK);
+  CHECK(fcntl(descriptor, F_GETFD) == -1);
+  locket_on_lost(lock, NULL, NULL);
+  locket_free(lock);
+}
+
 int main(int argc, char** argv) {
   char path[4096];
   if (argc != 2) {
@@ -164,5 +190,6 @@ int main(int argc, char** argv) {
   Bad_timeouts_are_refused_C3(path);
   Bad_arguments_are_refused(path);
   A_missing_folder_is_an_error_that_names_it_C12(argv[1]);
+  A_lock_can_be_kept_across_exec(path);
   return failures == 0 ? 0 : 1;
 }

@@ -21,6 +21,7 @@ class FakeDaemon {
   FakeDaemon();
 
   [[nodiscard]] const std::string& socket() const { return socket_; }
+  [[nodiscard]] std::string folder() const { return folder_.path(); }
   [[nodiscard]] client::Connection::Sockets sockets() const;
 
   // Takes the client in. The hello that comes first is answered by welcome().

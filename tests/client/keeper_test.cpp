@@ -1,12 +1,20 @@
 // The library's own thread: that it sleeps, and what is done without it.
 
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <optional>
 
+#include "proto/transport.hpp"
 #include "tests/client/reclaim_fixture.hpp"
 
 namespace locket::client {
@@ -95,35 +103,104 @@ TEST_F(KeeperTest, What_a_stopped_daemon_did_not_take_reaches_it_when_it_goes_on
   }
 }
 
-// With no room for another thread, in a process of a user who is bound by that.
-TEST_F(KeeperTest, Without_a_thread_of_its_own_those_who_wait_do_its_work_C9) {
-  std::filesystem::permissions(folder.path(), std::filesystem::perms::all);
-  std::filesystem::permissions(daemon.socket(), std::filesystem::perms::all);
-  std::filesystem::permissions(std::filesystem::path(daemon.socket()).parent_path(),
-                               std::filesystem::perms::all);
-  constexpr uid_t kNobody = 65534;
-  const pid_t child = ::fork();
-  if (child == 0) {
+// What root is not bound by needs a process of an ordinary user.
+class NoRoom : public ReclaimTest {
+ protected:
+  NoRoom() { open_to_all(); }
+
+  void open_to_all() {
+    for (const std::string& open : {folder.path(), daemon.socket(), daemon.folder()}) {
+      std::filesystem::permissions(open, std::filesystem::perms::all);
+    }
+  }
+
+  // The status of the process is the number of the check that failed; 0: none.
+  pid_t as_ordinary_user(const std::function<int()>& body) {
+    constexpr uid_t kNobody = 65534;
+    constexpr int kCannot = 99;
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    daemon.die();  // the copy here, which would keep the socket open
+    ::signal(SIGALRM, SIG_DFL);
+    ::alarm(20);  // should the test end before it
+    if (::geteuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) ::_exit(kCannot);
+    ::_exit(body());
+  }
+
+  static int status_of(pid_t child) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+};
+
+TEST_F(NoRoom, Without_a_thread_of_its_own_those_who_wait_do_its_work_C9) {
+  const pid_t child = as_ordinary_user([&] {
     const rlimit none{0, 0};
-    if (::setrlimit(RLIMIT_NPROC, &none) != 0) ::_exit(2);
-    if (::geteuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) ::_exit(3);
+    if (::setrlimit(RLIMIT_NPROC, &none) != 0) return 2;
     const auto lock = make(path);
     const auto token = lock->acquire(proto::Mode::exclusive, std::nullopt);
-    if (task_named("locket-keeper") != "") ::_exit(4);
-    ::_exit(token == 8U ? 0 : 1);
-  }
+    if (task_named("locket-keeper") != "") return 3;
+    return token == 8U ? 0 : 1;
+  });
   daemon.welcome();
   daemon.reply(daemon.next().id, proto::Waiting{42});
   daemon.die();
   daemon.come_back();
-  std::filesystem::permissions(daemon.socket(), std::filesystem::perms::all);
+  open_to_all();
   daemon.welcome();
   const auto request = daemon.next();
   EXPECT_EQ(std::get<proto::Reclaim>(request.call).ticket, 42U);
   daemon.reply(request.id, proto::Grant{8});
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(status_of(child), 0);
+}
+
+// The kernel counts the descriptors that a user has on their way in all his sockets (unix(7),
+// ETOOMANYREFS).
+class OnTheirWay {
+ public:
+  explicit OnTheirWay(int count) {
+    std::array<int, 2> pair{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) std::abort();
+    from_.reset(pair[0]);
+    to_.reset(pair[1]);
+    for (int i = 0; i < count; ++i) std::ignore = proto::try_send(from_.get(), "x", from_.get());
+  }
+
+ private:
+  proto::Descriptor from_;
+  proto::Descriptor to_;
+};
+
+double seconds_of_work() {
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}
+
+TEST_F(NoRoom, Too_many_descriptors_on_their_way_delay_a_claim_and_fail_none_C3) {
+  const pid_t child = as_ordinary_user([&] {
+    std::optional<OnTheirWay> others(300);
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = 200;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return 2;
+    const auto lock = make(path);
+    const auto begin = Clock::now();
+    const auto timed = lock->acquire(proto::Mode::exclusive, proto::Seconds(0.5));
+    if (timed || timed.error().error.code != proto::Errc::timed_out) return 3;
+    if (Clock::now() - begin < 500ms) return 4;
+    if (Clock::now() - begin > 5s) return 5;
+    if (seconds_of_work() > 0.4) return 6;  // not by asking all the time
+    auto granted = acquiring(*lock);
+    if (granted.wait_for(50ms) != std::future_status::timeout) return 7;
+    others.reset();
+    return granted.get() == 8U ? 0 : 8;
+  });
+  daemon.welcome();
+  const auto request = daemon.next();
+  EXPECT_FALSE(std::get<proto::Acquire>(request.call).timeout) << "the timed one never left";
+  daemon.take_descriptor();
+  daemon.reply(request.id, proto::Grant{8});
+  EXPECT_EQ(status_of(child), 0);
 }
 
 }  // namespace

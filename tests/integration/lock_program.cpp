@@ -5,6 +5,8 @@
 //   share PATH [SECONDS]    the same, shared
 //   release PATH            released, or an error
 //   reason PATH TEXT        done: what later locks on it are for
+//   linger                  child PID: has forked a process that does nothing until it is killed
+//   become PATH COMMAND...  is another program from then on, and keeps the lock
 //
 // Or `lock_program pingpong PATH COUNT [OTHER]`: for each byte of input locks and releases once
 // without waiting, and then writes one; at last tells on standard error how often the lock was not
@@ -14,6 +16,7 @@
 
 #include <array>
 #include <iostream>
+#include <iterator>
 #include <locket/locket.hpp>
 #include <map>
 #include <optional>
@@ -22,13 +25,15 @@
 #include <string>
 #include <thread>
 #include <tuple>
+#include <vector>
 
 namespace {
 
 const char* name_of(locket_code code) {
   static constexpr std::array kNames{
       "ok",        "timed_out",       "not_held",      "invalid_argument", "file_error",
-      "no_daemon", "connection_lost", "limit_reached", "not_permitted",    "internal"};
+      "no_daemon", "connection_lost", "limit_reached", "not_permitted",    "internal",
+      "lost"};
   return kNames.at(static_cast<std::size_t>(code));
 }
 
@@ -38,6 +43,7 @@ class Program {
     std::string verb;
     std::string path;
     words >> verb >> path;
+    if (verb == "linger") return linger();
     try {
       locket::file_lock& lock = locks_.try_emplace(path, path).first->second;
       if (verb == "release") {
@@ -50,6 +56,10 @@ class Program {
         lock.set_reason(text);
         return "done";
       }
+      if (verb == "become") {
+        become(lock, words);
+        return "still here";
+      }
       acquire(lock, verb == "share" ? LOCKET_SHARED : LOCKET_EXCLUSIVE, words);
       return "held " + std::to_string(lock.token());
     } catch (const locket::lock_error& error) {
@@ -58,6 +68,21 @@ class Program {
   }
 
  private:
+  static std::string linger() {
+    const pid_t child = ::fork();
+    while (child == 0) ::pause();
+    return "child " + std::to_string(child);
+  }
+
+  static void become(locket::file_lock& lock, std::istringstream& words) {
+    std::vector<std::string> command(std::istream_iterator<std::string>(words), {});
+    std::vector<char*> arguments;
+    for (std::string& word : command) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    lock.keep_across_exec(command.front());
+    ::execvp(arguments.front(), arguments.data());
+  }
+
   static void acquire(locket::file_lock& lock, locket_mode mode, std::istringstream& words) {
     std::string text;
     std::optional<double> seconds;

@@ -49,6 +49,12 @@ void Daemon::restart() {
   start();
 }
 
+void Daemon::kill() {
+  process_->signal(SIGKILL);
+  process_->wait();
+  process_.reset();
+}
+
 void Daemon::freeze() {
   process_->signal(SIGSTOP);
   if (!eventually([this] { return state_of(pid()) == 'T'; })) ADD_FAILURE() << "it does not freeze";

@@ -34,6 +34,9 @@ class Daemon {
   void start();
   void restart();
 
+  // SIGKILL; the socket it leaves behind answers nobody.
+  void kill();
+
   // As a debugger does, or a machine that is out of memory. Its end counts as clean.
   void freeze();
   void thaw();

@@ -12,18 +12,28 @@
  *     else *error is set in every case: to NULL on success, to a new object on failure.
  *  3. Threads. Every function may be called from any thread at any time, also on the same lock, but
  *     for locket_free and locket_error_free, which must be the last call on their object. A
- *     locket_error does not change. Not for signal handlers. After fork(2), only in the parent.
+ *     locket_error does not change. Not for signal handlers.
  *  4. Text. Paths are bytes that end with a NUL, as the kernel takes them. Everything else is
  * UTF-8; in texts that others chose (commands, reasons, and paths inside of messages) control
  *     characters and broken UTF-8 are escaped as \n, \xHH, so they are safe to print.
  *  5. Time. Seconds as double; durations on the monotonic clock, dates since the epoch (1970).
- *  6. Stability. Symbols, constants and the order of members never change within one soname. Codes
+ *  6. Fork. A child of fork(2) holds nothing of its parent's, and nothing that it does, its end
+ *     included, disturbs the parent; not even a release, which is LOCKET_NOT_HELD (C10). It may
+ * lock on its own, with handles made before the fork too. (Not of vfork(2) or a bare clone(2),
+ * whose children may only exec.) Locks end at exec(2), but see locket_keep_across_exec.
+ *  7. Stability. Symbols, constants and the order of members never change within one soname. Codes
  *     may be added: treat an unknown one as LOCKET_INTERNAL. Members are only added at the end of a
  *     struct, which is why only the library makes one.
  *
  * The library makes one connection to the daemon, when it is first needed, and keeps it. It looks
  * for the socket at $LOCKET_SOCKET, else $XDG_RUNTIME_DIR/locket/locketd.sock, then
- * /run/locket/locketd.sock. It starts no thread and installs no signal handler. */
+ * /run/locket/locketd.sock.
+ *
+ * The daemon may be restarted or die at any time (C9): what is held stays held, what waits keeps
+ * its place and its deadline, and whoever begins meanwhile waits up to a second for its return. For
+ * that the library has one thread from the first acquire on, which sleeps until the daemon is gone;
+ * where the system has no room for a thread, the next call does its work. It blocks all signals,
+ * and the library installs no signal handler. */
 
 #ifndef LOCKET_LOCKET_H
 #define LOCKET_LOCKET_H
@@ -55,7 +65,7 @@ typedef enum locket_code {
   LOCKET_INVALID_ARGUMENT = 3, /* a timeout, path or reason that nothing can be done with */
   LOCKET_FILE_ERROR = 4,       /* the lock file cannot be opened or locked */
   LOCKET_NO_DAEMON = 5,        /* no locketd answers */
-  LOCKET_CONNECTION_LOST = 6,  /* locketd went away while this call waited for it */
+  LOCKET_CONNECTION_LOST = 6,  /* locketd went away again and again while this call asked it */
   LOCKET_LIMIT_REACHED = 7,    /* a limit of locketd's or of the system's; the message names it */
   LOCKET_NOT_PERMITTED = 8,
   LOCKET_INTERNAL = 9, /* out of memory, or a mistake in locketd or this library */
@@ -74,7 +84,8 @@ typedef enum locket_mode { LOCKET_EXCLUSIVE = 0, LOCKET_SHARED = 1 } locket_mode
 LOCKET_API locket_code locket_new(const char* path, locket_lock** lock, locket_error** error);
 
 /* Releases every lock that was acquired through this handle and is still held, and frees it. Does
- * not block. No other thread may be in a call on it. NULL is allowed. */
+ * not block, unless a callback of locket_on_lost runs for this lock: until that has returned. No
+ * other thread may be in a call on it. NULL is allowed. */
 LOCKET_API void locket_free(locket_lock* lock);
 
 /* Waits for the lock and takes it. First come, first served among the daemon's clients (C4).
@@ -91,8 +102,9 @@ LOCKET_API void locket_free(locket_lock* lock);
  * that holds the lock. Shared locks may be held many times, also through one handle; each needs a
  * release of its own.
  *
- * Fails as said at the codes; after LOCKET_TIMED_OUT the error tells who holds the lock (C13). With
- * timeout 0, LOCKET_NO_DAEMON also stands for a daemon that gave no answer for a second. */
+ * Fails as said at the codes; after LOCKET_TIMED_OUT the error tells who holds the lock (C13), or
+ * that the daemon was stopped or away. With timeout 0, LOCKET_NO_DAEMON also stands for a daemon
+ * that gave no answer for a second. A daemon that goes away ends no wait. */
 LOCKET_API locket_code locket_acquire(locket_lock* lock, locket_mode mode, const double* timeout,
                                       locket_error** error);
 
@@ -101,7 +113,8 @@ LOCKET_API locket_code locket_acquire(locket_lock* lock, locket_mode mode, const
  * (C5). Any thread may do so. When it returns, the lock is free or the next waiter's (C7).
  *
  * Does not wait for the daemon and works without one. LOCKET_NOT_HELD when there is none to give
- * back; then nothing changes. Of two threads that race for one hold exactly one succeeds. */
+ * back; then nothing changes. Of two threads that race for one hold exactly one succeeds.
+ * LOCKET_LOST when there is none left but one that was lost, which is said once for each. */
 LOCKET_API locket_code locket_release(locket_lock* lock, locket_error** error);
 
 /* 1 when locket_release would find something to release, else 0. Does not block. */
@@ -110,6 +123,34 @@ LOCKET_API int locket_is_held(locket_lock* lock);
 /* The fencing token of the hold that locket_release would give back; 0 when there is none. Tokens
  * strictly increase from grant to grant and stay below 2^53. Does not block. */
 LOCKET_API uint64_t locket_token(locket_lock* lock);
+
+/* Has `callback` called when a lock that was acquired through this handle is lost: when a daemon
+ * that was restarted finds that the kernel's lock is gone, since somebody unlocked the file itself.
+ * From then on the lock is not held. Replaces an earlier callback; NULL is none.
+ *
+ * It is called from a thread of the library's, once for each lost lock, with the lock's token. It
+ * may call anything on any lock, and may end or replace itself; other callbacks wait until it
+ * returns. locket_on_lost and locket_free, called from elsewhere, wait until it has returned, so
+ * that `context` is no longer in use after them. Must not throw. */
+LOCKET_API void locket_on_lost(locket_lock* lock,
+                               void (*callback)(locket_lock* lock, uint64_t token, void* context),
+                               void* context);
+
+/* Makes the lock that locket_release would give back last beyond an exec(2) in this process, until
+ * the process ends, whatever it becomes; that is how `locketctl run` works. Call it right before
+ * the exec. The daemon then keeps all locks of this process until its end, but only those for which
+ * this was called also survive the daemon's.
+ *
+ * `command` is what others are shown as the process's name from now on; NULL: no change. The
+ * descriptor that keeps the kernel's lock becomes inheritable, and *descriptor (where that is not
+ * NULL) its number; it stays the library's, so do not close it before the exec. A program that
+ * closes it after the exec keeps the lock as long as the daemon lives. How it learns of the lock is
+ * yours to say, as by its environment.
+ *
+ * Where the exec fails, nothing is lost: the lock is held and can be released. LOCKET_NOT_HELD when
+ * there is none to keep. Blocks for a second at most, when the daemon is stopped or away. */
+LOCKET_API locket_code locket_keep_across_exec(locket_lock* lock, const char* command,
+                                               int* descriptor, locket_error** error);
 
 /* What others are told while this handle's later acquires wait or hold; NULL for nothing. UTF-8, at
  * most 1024 bytes when escaped, else LOCKET_INVALID_ARGUMENT. Copied. Does not block. */

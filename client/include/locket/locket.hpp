@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -124,13 +125,32 @@ class limit_error : public lock_error {
 class not_permitted_error : public lock_error {
   using lock_error::lock_error;
 };
+class lock_lost_error : public lock_error {
+  using lock_error::lock_error;
+};
 
 namespace detail {
 
+using lost_callback = std::function<void(std::uint64_t token)>;
+
 struct deleter {
-  void operator()(locket_lock* lock) const noexcept { locket_free(lock); }
   void operator()(locket_error* error) const noexcept { locket_error_free(error); }
 };
+
+// Frees a lock, and then the callback that the library may be in until then.
+struct lock_deleter {
+  std::unique_ptr<lost_callback> on_lost;
+
+  void operator()(locket_lock* lock) noexcept {
+    locket_free(lock);
+    on_lost.reset();
+  }
+};
+
+inline void call_lost(locket_lock*, std::uint64_t token, void* context) noexcept {
+  const lost_callback callback = *static_cast<lost_callback*>(context);  // it may replace itself
+  callback(token);
+}
 
 [[noreturn]] inline void raise(const locket_error& error) {
   switch (locket_error_code(&error)) {
@@ -150,6 +170,8 @@ struct deleter {
       throw limit_error(error);
     case LOCKET_NOT_PERMITTED:
       throw not_permitted_error(error);
+    case LOCKET_LOST:
+      throw lock_lost_error(error);
     default:
       throw lock_error(error);
   }
@@ -203,7 +225,8 @@ class file_lock {
   void acquire() { acquire(LOCKET_EXCLUSIVE); }
   void acquire_shared() { acquire(LOCKET_SHARED); }
 
-  // Gives back what acquire or lock got, in whatever mode; not_held_error when there is nothing.
+  // Gives back what acquire or lock got, in whatever mode; not_held_error when there is nothing,
+  // lock_lost_error when what there was is lost.
   void release() {
     detail::checked(true, [&](locket_error** error) { return locket_release(lock_.get(), error); });
   }
@@ -253,6 +276,26 @@ class file_lock {
     });
   }
 
+  // Called when a lock that was acquired through this object is lost while its daemon is away; an
+  // empty one is none. In a thread of the library's, where it may do anything, also on this object;
+  // what it throws ends the program. See locket_on_lost.
+  void on_lost(std::function<void(std::uint64_t token)> callback) {
+    auto next = callback ? std::make_unique<detail::lost_callback>(std::move(callback)) : nullptr;
+    locket_on_lost(lock_.get(), next ? detail::call_lost : nullptr, next.get());
+    lock_.get_deleter().on_lost = std::move(next);
+  }
+
+  // Makes the lock last beyond an exec(2) in this process, which is to come next, until the process
+  // ends. `command` is what others are shown as its name. Returns the descriptor that the new
+  // program inherits. See locket_keep_across_exec.
+  int keep_across_exec(const std::string& command = {}) {
+    int descriptor = -1;
+    detail::checked(true, [&](locket_error** error) {
+      return locket_keep_across_exec(lock_.get(), command.c_str(), &descriptor, error);
+    });
+    return descriptor;
+  }
+
   // For locket.h's functions; stays owned by this object.
   [[nodiscard]] locket_lock* native_handle() const noexcept { return lock_.get(); }
 
@@ -283,7 +326,7 @@ class file_lock {
     return timeout < duration::zero() ? duration::zero() : timeout;
   }
 
-  std::unique_ptr<locket_lock, detail::deleter> lock_;
+  std::unique_ptr<locket_lock, detail::lock_deleter> lock_;
   std::optional<duration> timeout_;
 };
 
