@@ -57,6 +57,7 @@ void Connection::forget() {
   if (channel_ != nullptr) channel_->close();  // others' shares of it are never given back
   channel_.reset();
   leader_ = nullptr;
+  leader_sleeps_ = false;
   home_.clear();
   daemon_pid_ = 0;
   complaint_.reset();
@@ -210,9 +211,11 @@ void Connection::read_for_all(UniqueLock& lock, TimePoint until) {
   const auto channel = channel_;
   const bool to_write = has_unsent() && !channel->lacks_room();
   const TimePoint next = std::min(until, next_try());
+  leader_sleeps_ = true;
   lock.unlock();
   channel->wait(next, to_write);
   lock.lock();
+  leader_sleeps_ = false;
   if (channel == channel_) flush();
   if (channel == channel_) receive();
 }

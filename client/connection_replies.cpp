@@ -111,6 +111,8 @@ void Connection::settle(proto::RequestId id, proto::Answer answer) {
   drop(slot);
   slot.answer = std::move(answer);
   slot.wake.notify_one();
+  // Read by the keeper, or by one who sends: the leader itself would sleep on.
+  if (leader_ == &slot && leader_sleeps_) channel_->wake();
 }
 
 // Out of all tables. Says whether the daemon of this session does not know of it yet.
