@@ -61,6 +61,7 @@ void Explored::come(const Step& step) {
   Claim claim{
       .session = step.session, .request = step.file, .file = id_of(step.file), .mode = known.mode};
   std::optional<Ticket> ticket;
+  Ticket place = 0;  // where it must come to, if it is known
   if (step.kind == Step::Kind::come_back_holding) {
     known.state = State::returns;
     known.token = 10U * step.session + step.file;
@@ -72,9 +73,11 @@ void Explored::come(const Step& step) {
     if (known.patience == Patience::finite) claim.timeout = kTick;
     if (known.patience == Patience::none) claim.timeout = std::chrono::nanoseconds(0);
     const Former former{.ticket = 11U + step.detail / 2U, .token = {}, .age = kTick};
+    place = back && !known_.contains(former.ticket) ? former.ticket : 0;
     ticket = back ? arbiter_.reclaim(now_, claim, former) : arbiter_.acquire(now_, claim);
   }
   if (!ticket) return expect(false, "taken for a duplicate");
+  expect(place == 0 || *ticket == place, "not at its former place");
   expect(known_.emplace(*ticket, known).second, "two of the same ticket");
 }
 
@@ -221,6 +224,11 @@ void Explored::begin(Ticket ticket, Attempt attempt) {
   const bool checking = attempt == Attempt::checking;
   expect(known.state == (checking ? State::returns : State::waits), "tried without reason");
   expect(checking || !ours_exclude(*found), "tried although one of ours excludes it");
+  const bool others_come_back =
+      is_recovering(known.file) || std::ranges::any_of(known_, [&](const Entry& other) {
+        return other.second.file == known.file && other.second.attempt == Attempt::checking;
+      });
+  expect(attempt != Attempt::trying || !others_come_back, "tried before others have come back");
   known.attempt = attempt;
 }
 
