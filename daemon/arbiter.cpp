@@ -303,6 +303,7 @@ std::optional<Monotonic> Arbiter::next_deadline() const {
 
 std::vector<Ticket> Arbiter::due(Monotonic now, std::size_t most) {
   std::vector<Ticket> due;
+  last_due_ = now;
   // Half of them at most, so that a flood of these does not make others late (C3).
   for (; !due_at_once_.empty() && due.size() < most / 2; due_at_once_.pop_front()) {
     const auto found = records_.find(due_at_once_.front());
@@ -323,6 +324,8 @@ void Arbiter::expire(const std::vector<Ticket>& due) {
     if (found == records_.end() || found->second->held) continue;
     Record& record = *found->second;
     Lock& lock = *record.owner;
+    // Who was meant may have gone, and another come back by its ticket.
+    if (!record.impatient && record.deadline > last_due_) continue;
     if (lock.recovering && !record.impatient) {
       last_try(lock, record);
     } else if (record.impatient && lock.unsettled()) {

@@ -278,6 +278,7 @@ class Arbiter {
 
   std::set<std::pair<Monotonic, Ticket>> deadlines_;
   std::deque<Ticket> due_at_once_;
+  Monotonic last_due_;  // when due() was asked last
   std::deque<Event> events_;
 
   bool recovering_ = false;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <variant>
 
+#include "proto/lock_file.hpp"
 #include "tests/fuzz/fuzzing.hpp"
 #include "tests/fuzz/lines.hpp"
 
@@ -239,6 +240,29 @@ DaemonWorld::Claims::iterator DaemonWorld::claim_of(SessionId session, proto::Re
   return std::ranges::find_if(claims_, [&](const auto& claim) {
     return claim.second.session == session && claim.second.request == request;
   });
+}
+
+void DaemonWorld::keep(SessionId session, const std::string& lines, const std::vector<int>& files) {
+  proto::LineBuffer buffer(proto::kMaxLineBytes);
+  buffer.append(lines);
+  std::size_t reclaims = 0;
+  for (auto line = buffer.next(); line && *line; line = buffer.next()) {
+    const auto request = proto::decode_request(**line);
+    require(request.has_value(), "kept what no daemon reads");
+    const auto* reclaim = std::get_if<proto::Reclaim>(&request->call);
+    if (reclaim == nullptr) continue;
+    require(reclaims < files.size(), "kept a lock without its file");
+    const auto claim = claims_.find(reclaim->ticket);
+    require(claim != claims_.end() && claim->second.session == session && claim->second.holds() &&
+                claim->second.token == reclaim->token &&
+                proto::identify(files[reclaims++]) == claim->second.file,
+            "kept a lock that it has not");
+  }
+  require(!buffer.partial(), "kept half a line");
+  const auto held = std::ranges::count_if(claims_, [&](const auto& claim) {
+    return claim.second.session == session && claim.second.holds();
+  });
+  require(reclaims == static_cast<std::size_t>(held), "kept not all that it holds");
 }
 
 // ---- Time and checks ----

@@ -11,7 +11,8 @@
 //  5. `list` shows just those that hold and wait.
 //  6. Whoever has to wait is told so once at most, and only if it wants to be.
 //  7. Nobody is sent away who speaks as PROTOCOL.md says.
-//  8. When all have gone, nothing is left: no lock, no descriptor, no deadline.
+//  8. What is kept of a detached session for the next daemon is all that it holds.
+//  9. When all have gone, nothing is left: no lock, no descriptor, no deadline.
 
 #pragma once
 
@@ -72,7 +73,8 @@ class DaemonWorld final : public locketd::Sessions {
   void send(locketd::SessionId session, std::string line) override;
   void drain(locketd::SessionId session) override;
   void settle_later() override { settle_wanted_ = true; }
-  void keep(locketd::SessionId, const std::string&, const std::vector<int>&) override {}
+  void keep(locketd::SessionId session, const std::string& lines,
+            const std::vector<int>& files) override;
 
  private:
   struct Message {

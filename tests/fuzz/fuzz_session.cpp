@@ -180,7 +180,12 @@ class Program {
   std::vector<Descriptor> descriptors(std::size_t count) {
     std::vector<Descriptor> all;
     for (; count > 0; --count) {
-      const std::size_t which = input_.below(16);  // seldom what is no file
+      // Seldom what is no file, or what the daemon had no room for.
+      const std::size_t which = input_.below(16);
+      if (which == 14) {
+        all.emplace_back();
+        continue;
+      }
       const int source = open_descriptor(which == 15 ? kFiles : which % kFiles);
       all.emplace_back(::fcntl(source, F_DUPFD_CLOEXEC, 0));
     }

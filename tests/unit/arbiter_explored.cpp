@@ -88,7 +88,7 @@ void Explored::expire() {
     const auto found = known_.find(ticket);
     if (found == known_.end()) continue;
     Known& known = found->second;
-    if (!known.is_timed() || !is_recovering(known.file)) continue;
+    if (!known.is_timed() || !known.late || !is_recovering(known.file)) continue;
     // Nobody has asked the kernel yet: that is done now, and its answer is the claim's.
     known.patience = Patience::none;
     tried_early_[known.file] = true;
@@ -190,7 +190,6 @@ void Explored::on(const Granted& event) {
     known.token = event.token;
   }
   known.state = State::holds;
-  due_.erase(ticket);
 }
 
 void Explored::on(const Queued& event) {
@@ -212,7 +211,6 @@ void Explored::on(const Refused& event) {
   if (event.cause.why == Refused::Why::lost)
     expect(known.state == State::returns, "lost what it never had");
   known.state = State::left;
-  due_.erase(event.entry.ticket);
 }
 
 void Explored::begin(Ticket ticket, Attempt attempt) {
@@ -253,7 +251,6 @@ void Explored::on(const Discard& event) {
   expect(found->second.state == State::left, "discarded without an answer");
   const std::uint8_t file = found->second.file;
   known_.erase(found);
-  due_.erase(event.ticket);
   // With its last ticket, the lock is forgotten, and what the arbiter knew of it.
   if (std::ranges::none_of(known_, [&](const Entry& e) { return e.second.file == file; }))
     tried_early_[file] = seen_external_[file] = false;
@@ -318,6 +315,10 @@ std::string Explored::state_named(const std::array<std::uint8_t, kSessions>& nam
                                   bool swapped) const {
   std::string text;
   text += recovering_ ? 'r' : '-';
+  // Another could come back by the ticket of one that was due.
+  for (const Ticket ticket : due_) {
+    if (ticket < kOldest && !known_.contains(ticket)) text += fmt::format("{},", ticket);
+  }
   for (std::uint8_t position = 0; position < kFiles; ++position) {
     const auto file = static_cast<std::uint8_t>(swapped ? kFiles - 1 - position : position);
     text += static_cast<char>('0' + external_[file] + 2 * seen_external_[file] +

@@ -124,10 +124,12 @@ class ArbiterModel {
     go_on(id);
   }
 
-  void expire(const std::vector<Ticket>& due) {
+  // Of those that were due by then.
+  void expire(Monotonic then, const std::vector<Ticket>& due) {
     for (const Ticket ticket : due) {
       Member* entry = with([&](const Member& e) { return e.ticket == ticket && e.waits(); });
       if (entry == nullptr || (entry->impatient && unsettled(*entry))) continue;
+      if (!entry->impatient && !is_late(*entry, then)) continue;
       const LockId id = entry->lock;
       if (lock(id).recovering) {
         // Its time is over, but nobody has asked the kernel.

@@ -225,11 +225,11 @@ class Comparison {
     expect(objection.empty(), objection);
     compare();
     for (auto others = below(4); others > 0 && problem_.empty(); --others) {
-      one_in(3) ? answer() : one_in(3) ? cancel() : release();
+      one_in(3) ? answer() : one_in(3) ? cancel() : one_in(8) ? reclaim() : release();
     }
     begin("expire");
     arbiter_.expire(due);
-    model_.expire(due);
+    model_.expire(now_.steady, due);
     compare();
   }
 
