@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <string>
 
@@ -18,8 +19,15 @@ namespace locket::proto {
 // but a regular file or a directory is refused. `path` is bytes, not escaped.
 std::expected<Descriptor, Error> open_lock_file(const std::string& path);
 
-// Device and inode, asked for without waiting for a slow file system (statx(2),
-// AT_STATX_DONT_SYNC); an error for anything but a regular file or a directory.
+// Which file it is, and through which mount it was opened: 0 where the kernel does not tell.
+struct Location {
+  FileId file;
+  std::uint64_t mount = 0;  // as in proc_pid_mountinfo(5)
+};
+
+// Asked for without waiting for a slow file system (statx(2), AT_STATX_DONT_SYNC); an error for
+// anything but a regular file or a directory.
+std::expected<Location, Error> locate(int fd);
 std::expected<FileId, Error> identify(int fd);
 
 // The file that the path names now; an error where there is none.

@@ -78,16 +78,23 @@ std::string_view kind_of(mode_t mode) {
   }
 }
 
-std::expected<FileId, Error> identify_at(int fd, const char* path, int flags) {
+std::expected<Location, Error> locate_at(int fd, const char* path, int flags) {
   struct statx info{};
-  if (::statx(fd, path, flags | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &info) != 0) {
+  const unsigned wanted = STATX_TYPE | STATX_INO | STATX_MNT_ID;
+  if (::statx(fd, path, flags | AT_STATX_DONT_SYNC, wanted, &info) != 0) {
     return std::unexpected(Error{Errc::file_error, std::strerror(errno), errno});
   }
   if (!S_ISREG(info.stx_mode) && !S_ISDIR(info.stx_mode)) {
     return std::unexpected(Error{
         Errc::bad_file, fmt::format("it is {}, not a file or folder", kind_of(info.stx_mode))});
   }
-  return FileId{makedev(info.stx_dev_major, info.stx_dev_minor), info.stx_ino};
+  const std::uint64_t mount = (info.stx_mask & STATX_MNT_ID) != 0 ? info.stx_mnt_id : 0;
+  return Location{{makedev(info.stx_dev_major, info.stx_dev_minor), info.stx_ino}, mount};
+}
+
+std::expected<FileId, Error> file_of(const std::expected<Location, Error>& location) {
+  if (!location) return std::unexpected(location.error());
+  return location->file;
 }
 
 // Existing files first and without O_CREAT: with it, fs.protected_regular (proc_sys_fs(5)) refuses
@@ -141,12 +148,16 @@ std::expected<Descriptor, Error> open_lock_file(const std::string& path) {
   return file;
 }
 
+std::expected<Location, Error> locate(int fd) {
+  return locate_at(fd, "", AT_EMPTY_PATH);
+}
+
 std::expected<FileId, Error> identify(int fd) {
-  return identify_at(fd, "", AT_EMPTY_PATH);
+  return file_of(locate(fd));
 }
 
 std::expected<FileId, Error> identify(const std::string& path) {
-  return identify_at(AT_FDCWD, path.c_str(), 0);
+  return file_of(locate_at(AT_FDCWD, path.c_str(), 0));
 }
 
 std::expected<std::string, Error> absolute(const std::string& path) {
