@@ -71,7 +71,8 @@ std::expected<void, Error> Dispatch::admits(const Peer& peer) const {
 
 UserHas Dispatch::what_has(UserId user) const {
   const auto sessions = sessions_of_.find(user);
-  return {sessions == sessions_of_.end() ? 0 : sessions->second, arbiter_.use_of(user)};
+  return {sessions == sessions_of_.end() ? 0 : sessions->second, arbiter_.use_of(user),
+          os_locks_.calls_pending(user)};
 }
 
 void Dispatch::opened(SessionId session, const Peer& peer) {
@@ -82,10 +83,15 @@ void Dispatch::opened(SessionId session, const Peer& peer) {
 
 std::expected<void, Error> Dispatch::received(SessionId session, std::string_view line,
                                               std::deque<Descriptor>& descriptors) {
+  const UserId user = clients_.at(session).peer->uid;
+  if (!descriptors.empty() && os_locks_.calls_pending(user) > 0) {
+    // Refused alone, they would go on coming, and closing them hangs.
+    if (auto few = descriptors_left(limits_, user, what_has(user)); !few) return few;
+  }
   const auto request = proto::decode_request(line);
   if (!request) {
     const auto& bad = request.error();
-    if (bad.claim && !descriptors.empty()) descriptors.pop_front();
+    if (bad.claim) dispose_first(session, descriptors);
     if (!bad.notification) reply(session, bad.id, proto::Failure{bad.error, {}});
     if (bad.claim || descriptors.empty()) return {};
     return fail(Errc::invalid_request,
@@ -167,7 +173,7 @@ Dispatch::Outcome Dispatch::serve(Client& client, const Request& request,
   if (!client.greeted && !std::holds_alternative<proto::Hello>(request.call)) {
     const bool claim = std::holds_alternative<proto::Acquire>(request.call) ||
                        std::holds_alternative<proto::Reclaim>(request.call);
-    if (claim && !descriptors.empty()) descriptors.pop_front();
+    if (claim) dispose_first(client.session, descriptors);
     return fail(Errc::invalid_request,
                 fmt::format("the first request must be \"hello\" with \"protocol\": {}",
                             proto::kProtocolVersion));
@@ -221,8 +227,15 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                Former{reclaim.ticket, reclaim.token, nanoseconds_of(reclaim.age)});
 }
 
-// A claim goes to the arbiter, and its descriptor to the OS locks.
 Dispatch::Outcome Dispatch::enter(Client& client, const Request& request, Descriptor file,
+                                  Claim claim, const std::optional<Former>& former) {
+  auto outcome = admit(client, request, file, std::move(claim), former);
+  if (!outcome) os_locks_.dispose(std::move(file), client.peer->uid);
+  return outcome;
+}
+
+// A claim goes to the arbiter, and its descriptor to the OS locks.
+Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, Descriptor& file,
                                   Claim claim, const std::optional<Former>& former) {
   if (!request.id) {
     return fail(Errc::invalid_request,
@@ -237,14 +250,15 @@ Dispatch::Outcome Dispatch::enter(Client& client, const Request& request, Descri
   if (auto few = admits_claim(limits_, user, what_has(user)); !few) {
     return std::unexpected(std::move(few.error()));
   }
-  const auto id = proto::identify(file.get());
-  if (!id) {
-    return fail(Errc::bad_file, fmt::format("cannot lock {}: {}", claim.path, id.error().message));
+  const auto location = proto::locate(file.get());
+  if (!location) {
+    return fail(Errc::bad_file,
+                fmt::format("cannot lock {}: {}", claim.path, location.error().message));
   }
   claim.session = client.session;
   claim.user = user;
   claim.request = *request.id;
-  claim.file = *id;
+  claim.file = location->file;
   log::debug("session {}: {}s {} ({})", client.session, proto::method_of(request.call), claim.path,
              proto::name_of(claim.mode));
   const auto ticket = former ? arbiter_.reclaim(sessions_.now(), std::move(claim), *former)
@@ -254,8 +268,18 @@ Dispatch::Outcome Dispatch::enter(Client& client, const Request& request, Descri
                 fmt::format("the id {} is in use, or the token: its lock is held or waited for",
                             *request.id));
   }
-  os_locks_.adopt(*ticket, std::move(file));
+  os_locks_.adopt(*ticket, {std::move(file), *location, client.peer->uid});
   return {};
+}
+
+void Dispatch::dispose(SessionId session, Descriptors& descriptors) {
+  while (!descriptors.empty()) dispose_first(session, descriptors);
+}
+
+void Dispatch::dispose_first(SessionId session, Descriptors& descriptors) {
+  if (descriptors.empty()) return;
+  os_locks_.dispose(std::move(descriptors.front()), clients_.at(session).peer->uid);
+  descriptors.pop_front();
 }
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,

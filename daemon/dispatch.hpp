@@ -71,6 +71,9 @@ class Dispatch {
   // The answer to bytes that are no line of ours.
   void violated(SessionId session, const locket::proto::Error& error);
 
+  // Descriptors that no request will take any more, and that must not be closed elsewhere: OsLocks.
+  void dispose(SessionId session, std::deque<locket::proto::Descriptor>& descriptors);
+
   // The connection has ended. True where the session has asked to live as long as its process: then
   // it goes on holding, but waits no longer, since nobody could tell it of a grant.
   [[nodiscard]] bool outlives_connection(SessionId session);
@@ -111,6 +114,9 @@ class Dispatch {
   Outcome handle(Client&, const Request&, const locket::proto::Status&, Descriptors&);
   Outcome enter(Client&, const Request&, locket::proto::Descriptor file, Claim claim,
                 const std::optional<Former>& former);
+  Outcome admit(Client&, const Request&, locket::proto::Descriptor& file, Claim claim,
+                const std::optional<Former>& former);
+  void dispose_first(SessionId session, Descriptors& descriptors);
 
   [[nodiscard]] UserHas what_has(UserId user) const;
 

@@ -1,12 +1,14 @@
 // Waiting for locks that processes without this daemon hold.
 //
 // Role: flock(2) has no descriptor to poll, so a thread blocks in it for us and the kernel wakes it
-// at the release. Owned by FlockLocks. start() and interrupt() are for the loop's thread; `ended`
-// is called there too, once for each start(), with errno: 0 locked, EINTR interrupted.
+// at the release. Owned by FlockLocks. start(), interrupt() and finish() are for the loop's thread;
+// `ended` is called there too, once for each start(), with errno: 0 locked, EINTR interrupted.
 //
 // Invariants:
-//  1. At most kMaxThreads threads wait; further waits, and those for which there is no thread,
-//     are retried by one sweeper every kSweep.
+//  1. At most kMaxThreads threads wait for local files, and as many for others; each user has at
+//     most kMaxThreadsOfUser of either. Further waits, and those for which there is no thread, are
+//     retried every kSweep: the local files' by one sweeper, the others by SlowFiles, since a file
+//     system that hangs must not keep all others' waits (C15).
 //  2. A descriptor given to start() is used until its `ended`, so its owner must keep it that long.
 //  3. No thread wakes while nothing changes, but for the sweeper when there are more waits than
 //     threads or while an interrupted thread has not answered yet.
@@ -21,54 +23,90 @@
 #include <mutex>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "daemon/arbiter.hpp"
+#include "daemon/slow_files.hpp"
 
 namespace locketd {
 
 class ExternalWaits {
  public:
   static constexpr std::size_t kMaxThreads = 64;
+  static constexpr std::size_t kMaxThreadsOfUser = 16;
   static constexpr std::chrono::milliseconds kSweep{20};
   // How soon a thread is interrupted again that did not answer: the signal can come between its
-  // last look at `interrupted` and its system call, and is lost then.
-  static constexpr std::chrono::milliseconds kNudge{1};
+  // last look at `interrupted` and its system call, and is lost then. Doubled each time, since a
+  // file system may let it wait all the same.
+  static constexpr std::chrono::milliseconds kFirstNudge{1};
+  static constexpr std::chrono::milliseconds kLastNudge{1000};
 
-  using Post = std::function<void(std::function<void()>)>;
   using Ended = std::function<void(Ticket, int error)>;
 
-  ExternalWaits(Post post, Ended ended);
-  ~ExternalWaits();  // interrupts and joins
+  // What is waited for, by whose wish.
+  struct File {
+    int descriptor = -1;
+    SlowFiles::User user = 0;
+    bool local = true;
+  };
+
+  ExternalWaits(SlowFiles::Post post, Ended ended, SlowFiles& slow);
+  ~ExternalWaits();  // waits for all threads
   ExternalWaits(const ExternalWaits&) = delete;
   ExternalWaits& operator=(const ExternalWaits&) = delete;
 
-  void start(Ticket ticket, int fd, int operation);
+  void start(Ticket ticket, const File& file, int operation);
   void interrupt(Ticket ticket);
+
+  // Interrupts all; nothing is reported any more. False where threads still hang at the deadline:
+  // then this must not be destroyed.
+  [[nodiscard]] bool finish(std::chrono::steady_clock::time_point deadline);
 
  private:
   struct Wait {
     Ticket ticket = 0;
-    int fd = -1;
+    File file;
     int operation = 0;
     bool interrupted = false;
-    bool over = false;   // the thread has left flock(2) for good
-    std::thread thread;  // none: one for the sweeper
+    bool retrying = false;  // by SlowFiles, now
+    bool over = false;      // its end is posted: the thread has left flock(2) for good
+    std::thread thread;     // none: one to be retried
+
+    [[nodiscard]] bool in_thread() const { return thread.joinable() && !over; }
+    [[nodiscard]] bool in_none() const { return !thread.joinable() && !over && !retrying; }
+  };
+  // For one kind of file.
+  struct Threads {
+    std::size_t all = 0;
+    std::unordered_map<SlowFiles::User, std::size_t> of_user;
   };
 
   bool start_thread(Wait& wait);
   void wait_in_thread(Wait& wait);
   void sweep();
-  bool sweep_once();
+  bool nudge();
+  bool retry_others();
+  bool retry_local(std::unique_lock<std::mutex>& lock);
+  void retry_slowly(Wait& wait);
+  void retried(Wait& wait, int error);
   void post_end(Wait& wait, int error);
-  void finish(Ticket ticket, int error);
+  void finish_wait(Ticket ticket, int error);
+  void wake();
+  [[nodiscard]] bool all_left() const;
+  Threads& threads_for(const File& file) { return file.local ? local_threads_ : other_threads_; }
 
-  const Post post_;
+  const SlowFiles::Post post_;
   const Ended ended_;
-  std::size_t threads_ = 0;  // the loop's thread only
+  SlowFiles& slow_;
+  Threads local_threads_;  // the loop's thread only, both
+  Threads other_threads_;
 
   std::mutex mutex_;  // guards all below
   std::condition_variable work_;
+  std::condition_variable left_;
   std::unordered_map<Ticket, std::unique_ptr<Wait>> waits_;
+  std::chrono::milliseconds next_nudge_ = kFirstNudge;
+  bool woken_ = false;  // there is something new for the sweeper
   bool stopping_ = false;
   std::thread sweeper_;
 };

@@ -22,44 +22,45 @@ void install_handler() {
   ::sigaction(kInterrupt, &action, nullptr);
 }
 
+int try_once(int descriptor, int operation) {
+  return ::flock(descriptor, operation | LOCK_NB) == 0 ? 0 : errno;
+}
+
 }  // namespace
 
-ExternalWaits::ExternalWaits(Post post, Ended ended)
-    : post_(std::move(post)), ended_(std::move(ended)) {
+ExternalWaits::ExternalWaits(SlowFiles::Post post, Ended ended, SlowFiles& slow)
+    : post_(std::move(post)), ended_(std::move(ended)), slow_(slow) {
   install_handler();
   sweeper_ = std::thread([this] { sweep(); });
 }
 
 ExternalWaits::~ExternalWaits() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    for (auto& [ticket, wait] : waits_) wait->interrupted = true;
-    work_.notify_one();
-  }
-  sweeper_.join();
-  for (auto& [ticket, wait] : waits_) {
-    if (wait->thread.joinable()) wait->thread.join();
+  while (sweeper_.joinable()) {
+    std::ignore = finish(std::chrono::steady_clock::now() + kLastNudge);
   }
 }
 
-void ExternalWaits::start(Ticket ticket, int fd, int operation) {
+void ExternalWaits::start(Ticket ticket, const File& file, int operation) {
   const std::lock_guard lock(mutex_);
   auto& wait = waits_[ticket] = std::make_unique<Wait>();
   wait->ticket = ticket;
-  wait->fd = fd;
+  wait->file = file;
   wait->operation = operation;
-  if (threads_ == kMaxThreads || !start_thread(*wait)) work_.notify_one();
+  if (!start_thread(*wait)) wake();
 }
 
-// False where the system has no thread for us: then the sweeper has one more to do.
+// False where there is none left for it, or where the system has none for us.
 bool ExternalWaits::start_thread(Wait& wait) {
+  Threads& threads = threads_for(wait.file);
+  std::size_t& of_user = threads.of_user[wait.file.user];
+  if (threads.all == kMaxThreads || of_user == kMaxThreadsOfUser) return false;
   try {
     wait.thread = std::thread([this, &wait] { wait_in_thread(wait); });
   } catch (const std::system_error&) {
     return false;
   }
-  ++threads_;
+  ++threads.all;
+  ++of_user;
   return true;
 }
 
@@ -69,8 +70,31 @@ void ExternalWaits::interrupt(Ticket ticket) {
   if (found == waits_.end()) return;
   Wait& wait = *found->second;
   wait.interrupted = true;
-  if (wait.thread.joinable() && !wait.over) ::pthread_kill(wait.thread.native_handle(), kInterrupt);
-  work_.notify_one();
+  if (wait.in_thread()) ::pthread_kill(wait.thread.native_handle(), kInterrupt);
+  next_nudge_ = kFirstNudge;
+  wake();
+}
+
+bool ExternalWaits::finish(std::chrono::steady_clock::time_point deadline) {
+  {
+    std::unique_lock lock(mutex_);
+    stopping_ = true;
+    for (auto& [ticket, wait] : waits_) wait->interrupted = true;
+    next_nudge_ = kFirstNudge;
+    wake();
+    if (!left_.wait_until(lock, deadline, [this] { return all_left(); })) return false;
+  }
+  if (sweeper_.joinable()) sweeper_.join();
+  for (auto& [ticket, wait] : waits_) {
+    if (wait->thread.joinable()) wait->thread.join();
+  }
+  return true;
+}
+
+bool ExternalWaits::all_left() const {
+  return std::ranges::none_of(waits_, [](const auto& entry) {
+    return entry.second->in_thread() || entry.second->retrying;
+  });
 }
 
 void ExternalWaits::wait_in_thread(Wait& wait) {
@@ -78,7 +102,7 @@ void ExternalWaits::wait_in_thread(Wait& wait) {
   int error = EINTR;
   while (!wait.interrupted && error == EINTR) {
     lock.unlock();
-    error = ::flock(wait.fd, wait.operation) == 0 ? 0 : errno;
+    error = ::flock(wait.file.descriptor, wait.operation) == 0 ? 0 : errno;
     lock.lock();
   }
   post_end(wait, error);
@@ -87,10 +111,11 @@ void ExternalWaits::wait_in_thread(Wait& wait) {
 // With the mutex held: whoever sees `over` unset may still signal the thread.
 void ExternalWaits::post_end(Wait& wait, int error) {
   wait.over = true;
-  if (!stopping_) post_([this, ticket = wait.ticket, error] { finish(ticket, error); });
+  left_.notify_all();
+  if (!stopping_) post_([this, ticket = wait.ticket, error] { finish_wait(ticket, error); });
 }
 
-void ExternalWaits::finish(Ticket ticket, int error) {
+void ExternalWaits::finish_wait(Ticket ticket, int error) {
   std::unique_ptr<Wait> wait;
   {
     const std::lock_guard lock(mutex_);
@@ -101,47 +126,102 @@ void ExternalWaits::finish(Ticket ticket, int error) {
   }
   if (wait->thread.joinable()) {
     wait->thread.join();
-    --threads_;
+    Threads& threads = threads_for(wait->file);
+    --threads.all;
+    const auto of_user = threads.of_user.find(wait->file.user);
+    if (--of_user->second == 0) threads.of_user.erase(of_user);
   }
   ended_(ticket, error);
 }
 
+// With the mutex held. The sweeper may be at work without it, and would not hear a notification.
+void ExternalWaits::wake() {
+  woken_ = true;
+  work_.notify_one();
+}
+
 void ExternalWaits::sweep() {
+  const auto woken = [this] { return woken_; };
   std::unique_lock lock(mutex_);
   for (;;) {
-    const bool nudged = sweep_once();
-    const auto unswept = [](const auto& entry) {
-      return !entry.second->over && !entry.second->thread.joinable();
-    };
-    if (nudged) {
-      work_.wait_for(lock, kNudge);
-    } else if (stopping_) {
-      return;
-    } else if (std::ranges::any_of(waits_, unswept)) {
-      work_.wait_for(lock, kSweep);
+    woken_ = false;
+    const bool nudged = nudge();
+    if (stopping_ && !nudged) return;
+    const bool others = retry_others();
+    const bool local = retry_local(lock);
+    if (others || local) {
+      work_.wait_for(lock, nudged ? std::min(kSweep, next_nudge_) : kSweep, woken);
+    } else if (nudged) {
+      work_.wait_for(lock, next_nudge_, woken);
     } else {
-      work_.wait(lock);
+      work_.wait(lock, woken);
     }
   }
 }
 
 // True where an interrupted thread has not answered yet.
-bool ExternalWaits::sweep_once() {
+bool ExternalWaits::nudge() {
   bool nudged = false;
   for (auto& [ticket, wait] : waits_) {
-    if (wait->over) continue;
-    if (wait->thread.joinable()) {
-      if (!wait->interrupted) continue;
-      ::pthread_kill(wait->thread.native_handle(), kInterrupt);
-      nudged = true;
-    } else if (wait->interrupted) {
+    if (!wait->interrupted || !wait->in_thread()) continue;
+    ::pthread_kill(wait->thread.native_handle(), kInterrupt);
+    nudged = true;
+  }
+  next_nudge_ = nudged ? std::min(2 * next_nudge_, kLastNudge) : kFirstNudge;
+  return nudged;
+}
+
+// True where there are some to be retried. Those that are not local, and any that is interrupted.
+bool ExternalWaits::retry_others() {
+  bool more = false;
+  for (auto& [ticket, wait] : waits_) {
+    more = more || (wait->retrying && !wait->over);
+    if (!wait->in_none()) continue;
+    if (wait->interrupted) {
       post_end(*wait, EINTR);
-    } else if (const bool locked = ::flock(wait->fd, wait->operation | LOCK_NB) == 0;
-               locked || errno != EWOULDBLOCK) {
-      post_end(*wait, locked ? 0 : errno);
+    } else if (!wait->file.local) {
+      retry_slowly(*wait);
+      more = true;
     }
   }
-  return nudged;
+  return more;
+}
+
+void ExternalWaits::retry_slowly(Wait& wait) {
+  wait.retrying = slow_.run(wait.file.user, [this, &wait] {
+    const int error = try_once(wait.file.descriptor, wait.operation);
+    const std::lock_guard lock(mutex_);
+    retried(wait, error);
+    return 0;
+  });
+}
+
+// True where there are some to be retried. Without the mutex, which the loop wants: they may be
+// many. None of them goes away meanwhile but by us.
+bool ExternalWaits::retry_local(std::unique_lock<std::mutex>& lock) {
+  std::vector<Wait*> local;
+  for (auto& [ticket, wait] : waits_) {
+    if (wait->in_none() && wait->file.local) local.push_back(wait.get());
+  }
+  for (Wait* const wait : local) {
+    lock.unlock();
+    const int error = try_once(wait->file.descriptor, wait->operation);
+    lock.lock();
+    retried(*wait, error);
+    if (stopping_) break;
+  }
+  return !local.empty();
+}
+
+void ExternalWaits::retried(Wait& wait, int error) {
+  wait.retrying = false;
+  const bool busy = error == EWOULDBLOCK || error == EINTR;
+  if (!busy) {
+    post_end(wait, error);
+  } else if (wait.interrupted) {
+    post_end(wait, EINTR);
+  }
+  left_.notify_all();
 }
 
 }  // namespace locketd

@@ -1,25 +1,39 @@
 // OS locks by flock(2), on the open file description that the client passed and still shares: the
-// kernel lock outlives either of the two (custody). Destroying this closes the descriptors without
-// unlocking, so that holders keep their locks when the daemon ends (C9).
+// kernel lock outlives either of the two (custody).
+//
+// Owned by Server, outlives Dispatch.
+//
+// Invariants:
+//  1. The loop's thread calls nothing on a file that is not known to be local, not even close(2):
+//     SlowFiles and ExternalWaits do (C15). On a local file it calls what it needs and no more.
+//  2. A call that is under way shares the file's custody, so that no other one closes it meanwhile.
+//  3. Nothing is tried or checked on a file while it is being unlocked, else the kernel would tell
+//     of an external holder, or of a lock that is about to be gone.
 
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <memory>
+#include <vector>
 
 #include "daemon/external_waits.hpp"
+#include "daemon/local_devices.hpp"
 #include "daemon/os_locks.hpp"
+#include "daemon/slow_files.hpp"
 
 namespace locketd {
 
 class FlockLocks final : public OsLocks {
  public:
   // `post` runs a function on the loop's thread, soon; it is called from other threads.
-  explicit FlockLocks(ExternalWaits::Post post);
+  FlockLocks(SlowFiles::Post post, LocalDevices& devices);
 
   void report_to(Report report) override { report_ = std::move(report); }
-  void adopt(Ticket ticket, locket::proto::Descriptor file) override;
+  void adopt(Ticket ticket, PassedFile file) override;
+  void dispose(locket::proto::Descriptor file, UserId user) override;
+  [[nodiscard]] std::size_t calls_pending(UserId user) const override;
   [[nodiscard]] int descriptor(Ticket ticket) const override {
-    return files_.at(ticket).file.get();
+    return files_.at(ticket).file->get();
   }
   void try_lock(Ticket ticket, Mode mode) override;
   void await_lock(Ticket ticket, Mode mode) override;
@@ -28,17 +42,49 @@ class FlockLocks final : public OsLocks {
   void unlock(Ticket ticket) override;
   void discard(Ticket ticket) override;
 
+  // Closes the descriptors without unlocking, so that holders keep their locks when the daemon ends
+  // (C9), and ends the threads. False where some of them hang beyond the patience of its caller:
+  // then this must not be destroyed, and the process has to end without them.
+  [[nodiscard]] bool finish(std::chrono::steady_clock::duration patience);
+
  private:
+  using SharedFile = std::shared_ptr<const locket::proto::Descriptor>;
   struct Custody {
-    locket::proto::Descriptor file;
+    SharedFile file;
+    FileId id;
+    SlowFiles::User user = 0;
+    bool local = true;
     bool locked = false;
   };
+  // Who asked for a lock while the file was being unlocked.
+  struct Deferred {
+    Ticket ticket;
+    Mode mode;
+    bool check;
+  };
+  struct Unlocking {
+    std::size_t calls = 0;
+    std::vector<Deferred> deferred;
+  };
+  struct HashFile {
+    std::size_t operator()(const FileId& file) const {
+      return boost::hash<std::pair<std::uint64_t, std::uint64_t>>{}({file.device, file.inode});
+    }
+  };
 
+  bool defer(const Custody& custody, const Deferred& request);
+  void ask_slowly(const Custody& custody, const Deferred& request);
+  void unlock_slowly(const FileId& id, SharedFile file, SlowFiles::User user);
+  void unlocked(const FileId& id);
+  void close_slowly(SharedFile file, SlowFiles::User user);
   void ended(Ticket ticket, int error);
 
+  LocalDevices& devices_;
   Report report_;
   boost::unordered_flat_map<Ticket, Custody> files_;
-  ExternalWaits waits_;  // last: its threads use the descriptors above
+  boost::unordered_flat_map<FileId, Unlocking, HashFile> unlocking_;
+  SlowFiles slow_;
+  ExternalWaits waits_;  // last: its threads use all of the above
 };
 
 }  // namespace locketd

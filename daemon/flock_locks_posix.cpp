@@ -1,56 +1,178 @@
+#include <linux/magic.h>
 #include <sys/file.h>
+#include <sys/vfs.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "daemon/flock_locks.hpp"
 #include "daemon/held_flock.hpp"
+#include "daemon/log.hpp"
 
 namespace locketd {
+
+using locket::proto::Descriptor;
+
 namespace {
 
 int operation(Mode mode) {
   return mode == Mode::exclusive ? LOCK_EX : LOCK_SH;
 }
 
+int try_flock(int descriptor, Mode mode) {
+  return ::flock(descriptor, operation(mode) | LOCK_NB) == 0 ? 0 : errno;
+}
+
+int check_flock(int descriptor, Mode mode) {
+  const auto held = held_flock(descriptor);
+  return held && (mode == Mode::shared || *held == Mode::exclusive) ? 0 : EWOULDBLOCK;
+}
+
+// A FUSE file system that keeps the locks itself leaves no trace of them in this kernel; there,
+// asking for what one has already is the only question.
+int check_slow_flock(int descriptor, Mode mode) {
+  const auto held = held_flock(descriptor);
+  if (held) return mode == Mode::shared || *held == Mode::exclusive ? 0 : EWOULDBLOCK;
+  struct statfs info{};
+  const bool fuse = ::fstatfs(descriptor, &info) == 0 && info.f_type == FUSE_SUPER_MAGIC;
+  if (!fuse || try_flock(descriptor, mode) != 0) return EWOULDBLOCK;
+  if (!held_flock(descriptor)) return 0;
+  ::flock(descriptor, LOCK_UN);  // a new one, which this kernel keeps
+  return EWOULDBLOCK;
+}
+
+// Where there is no thread to be had, better here than never.
+void do_here(SlowFiles::Call call) {
+  log::warning("no thread for a slow file: all wait for it");
+  call();
+}
+
 }  // namespace
 
-FlockLocks::FlockLocks(ExternalWaits::Post post)
-    : waits_(std::move(post), [this](Ticket ticket, int error) { ended(ticket, error); }) {}
+FlockLocks::FlockLocks(SlowFiles::Post post, LocalDevices& devices)
+    : devices_(devices),
+      slow_(post),
+      waits_(std::move(post), [this](Ticket ticket, int error) { ended(ticket, error); }, slow_) {}
 
-void FlockLocks::adopt(Ticket ticket, locket::proto::Descriptor file) {
-  files_.emplace(ticket, Custody{std::move(file), false});
+void FlockLocks::adopt(Ticket ticket, PassedFile file) {
+  const bool local = devices_.include(file.location);
+  files_.emplace(ticket, Custody{std::make_shared<Descriptor>(std::move(file.descriptor)),
+                                 file.location.file, file.user, local});
+}
+
+void FlockLocks::dispose(Descriptor file, UserId user) {
+  if (!file) return;
+  // What is no file at all can hang too: a socket with SO_LINGER, a terminal that drains.
+  const auto location = locket::proto::locate(file.get());
+  if (location && devices_.include(*location)) return;
+  close_slowly(std::make_shared<Descriptor>(std::move(file)), user);
+}
+
+std::size_t FlockLocks::calls_pending(UserId user) const {
+  return slow_.pending(user);
 }
 
 void FlockLocks::try_lock(Ticket ticket, Mode mode) {
-  const int fd = files_.at(ticket).file.get();
-  ended(ticket, ::flock(fd, operation(mode) | LOCK_NB) == 0 ? 0 : errno);
-}
-
-void FlockLocks::await_lock(Ticket ticket, Mode mode) {
-  waits_.start(ticket, files_.at(ticket).file.get(), operation(mode));
+  const Custody& custody = files_.at(ticket);
+  if (custody.local) {
+    ended(ticket, try_flock(custody.file->get(), mode));
+  } else if (!defer(custody, {ticket, mode, false})) {
+    ask_slowly(custody, {ticket, mode, false});
+  }
 }
 
 void FlockLocks::check_lock(Ticket ticket, Mode mode) {
-  const auto held = held_flock(files_.at(ticket).file.get());
-  const bool enough = held && (mode == Mode::shared || *held == Mode::exclusive);
-  ended(ticket, enough ? 0 : EWOULDBLOCK);
+  const Custody& custody = files_.at(ticket);
+  if (custody.local) {
+    ended(ticket, check_flock(custody.file->get(), mode));
+  } else if (!defer(custody, {ticket, mode, true})) {
+    ask_slowly(custody, {ticket, mode, true});
+  }
+}
+
+void FlockLocks::await_lock(Ticket ticket, Mode mode) {
+  const Custody& custody = files_.at(ticket);
+  waits_.start(ticket, {custody.file->get(), custody.user, custody.local}, operation(mode));
 }
 
 void FlockLocks::unlock(Ticket ticket) {
   Custody& custody = files_.at(ticket);
-  if (std::exchange(custody.locked, false)) ::flock(custody.file.get(), LOCK_UN);
+  if (!std::exchange(custody.locked, false)) return;
+  if (custody.local) {
+    ::flock(custody.file->get(), LOCK_UN);
+  } else {
+    unlock_slowly(custody.id, custody.file, custody.user);
+  }
 }
 
 void FlockLocks::abandon(Ticket ticket) {
   waits_.interrupt(ticket);
+  const auto found = unlocking_.find(files_.at(ticket).id);
+  if (found == unlocking_.end()) return;
+  const auto by_ticket = [&](const Deferred& request) { return request.ticket == ticket; };
+  if (std::erase_if(found->second.deferred, by_ticket) != 0) ended(ticket, EINTR);
 }
 
 void FlockLocks::discard(Ticket ticket) {
   const auto found = files_.find(ticket);
   if (found == files_.end()) return;
-  if (found->second.locked) ::flock(found->second.file.get(), LOCK_UN);
+  // No reference to the file stays here: the last one closes it.
+  Custody custody = std::move(found->second);
   files_.erase(found);
+  if (custody.local) {
+    if (custody.locked) ::flock(custody.file->get(), LOCK_UN);
+  } else if (custody.locked) {
+    unlock_slowly(custody.id, std::move(custody.file), custody.user);
+  } else {
+    close_slowly(std::move(custody.file), custody.user);
+  }
+}
+
+bool FlockLocks::finish(std::chrono::steady_clock::duration patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const bool left = waits_.finish(deadline);
+  for (auto& [ticket, custody] : files_) {
+    if (!custody.local) close_slowly(std::move(custody.file), custody.user);
+  }
+  files_.clear();
+  return slow_.finish(deadline + patience) && left;
+}
+
+bool FlockLocks::defer(const Custody& custody, const Deferred& request) {
+  const auto found = unlocking_.find(custody.id);
+  if (found == unlocking_.end()) return false;
+  found->second.deferred.push_back(request);
+  return true;
+}
+
+void FlockLocks::ask_slowly(const Custody& custody, const Deferred& request) {
+  auto call = [file = custody.file, mode = request.mode, check = request.check] {
+    return check ? check_slow_flock(file->get(), mode) : try_flock(file->get(), mode);
+  };
+  const auto report = [this, ticket = request.ticket](int error) { ended(ticket, error); };
+  if (!slow_.run(custody.user, std::move(call), report)) ended(request.ticket, EAGAIN);
+}
+
+void FlockLocks::unlock_slowly(const FileId& id, SharedFile file, SlowFiles::User user) {
+  SlowFiles::Call call = [file = std::move(file)] { return ::flock(file->get(), LOCK_UN); };
+  ++unlocking_[id].calls;
+  if (slow_.run(user, std::move(call), [this, id](int) { unlocked(id); })) return;
+  do_here(std::move(call));
+  unlocked(id);
+}
+
+void FlockLocks::close_slowly(SharedFile file, SlowFiles::User user) {
+  SlowFiles::Call call = [file = std::move(file)] { return 0; };
+  if (!slow_.run(user, std::move(call))) do_here(std::move(call));
+}
+
+void FlockLocks::unlocked(const FileId& id) {
+  const auto found = unlocking_.find(id);
+  if (--found->second.calls > 0) return;
+  const auto deferred = std::move(found->second.deferred);
+  unlocking_.erase(found);
+  for (const Deferred& request : deferred) ask_slowly(files_.at(request.ticket), request);
 }
 
 void FlockLocks::ended(Ticket ticket, int error) {

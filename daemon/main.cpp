@@ -1,6 +1,7 @@
 #include <sysexits.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <utility>
 
@@ -35,10 +36,18 @@ int serve(const locketd::Options& options) {
   }
   locketd::log::info("locketd {} listens on {}", locket::proto::kVersion,
                      locket::proto::escape(listener->path()));
-  locketd::Server server(std::move(*listener), options.limits, std::move(inherited.kept));
-  hold_back_end(SIG_UNBLOCK);
-  server.run();
+  bool all_ended = false;
+  {
+    locketd::Server server(std::move(*listener), options.limits, std::move(inherited.kept));
+    hold_back_end(SIG_UNBLOCK);
+    all_ended = server.run();
+  }
   locketd::log::info("stopped; holders keep their locks");
+  if (!all_ended) {
+    locketd::log::warning(
+        "a file system does not answer: this process is gone from the system when it does");
+    std::_Exit(EX_OK);  // nothing that the threads which hang in it use may be destroyed
+  }
   return EX_OK;
 }
 

@@ -7,16 +7,24 @@
 
 #pragma once
 
+#include <cstddef>
 #include <functional>
 
 #include "daemon/arbiter.hpp"
 #include "proto/descriptor.hpp"
+#include "proto/lock_file.hpp"
 
 namespace locketd {
 
+struct PassedFile {
+  locket::proto::Descriptor descriptor;
+  locket::proto::Location location;
+  UserId user = 0;  // whose session passed it
+};
+
 class OsLocks {
  public:
-  // May be called from within try_lock.
+  // May be called from within try_lock, check_lock and abandon.
   using Report = std::function<void(Ticket, OsResult, int os_error)>;
 
   OsLocks() = default;
@@ -27,7 +35,14 @@ class OsLocks {
   virtual void report_to(Report report) = 0;
 
   // Takes custody of the descriptor until discard().
-  virtual void adopt(Ticket ticket, locket::proto::Descriptor file) = 0;
+  virtual void adopt(Ticket ticket, PassedFile file) = 0;
+
+  // Closes a descriptor that came from a client of this user and that nothing will be done with.
+  // None may be closed elsewhere: its file system could keep the loop waiting (C15).
+  virtual void dispose(locket::proto::Descriptor file, UserId user) = 0;
+
+  // How many calls on this user's files have not come back, or not begun since others have not.
+  [[nodiscard]] virtual std::size_t calls_pending(UserId user) const = 0;
 
   // It stays in custody here.
   [[nodiscard]] virtual int descriptor(Ticket ticket) const = 0;

@@ -2,10 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -20,6 +23,7 @@
 #include "daemon/dispatch.hpp"
 #include "daemon/flock_locks.hpp"
 #include "daemon/kept_sessions.hpp"
+#include "daemon/local_devices.hpp"
 #include "daemon/log.hpp"
 #include "daemon/session.hpp"
 #include "proto/codec.hpp"
@@ -40,6 +44,9 @@ constexpr std::chrono::milliseconds kAcceptRest{50};
 // How long those who knew the daemon before this one are waited for (C9): clients try to come back
 // every 100 ms at least, and at first much more often.
 constexpr std::chrono::milliseconds kRecovery{250};
+// How long the end waits for file systems that do not answer, at most twice: once for locks that
+// are waited for, once for files that are to be closed.
+constexpr std::chrono::milliseconds kEndPatience{500};
 
 proto::Descriptor open_spare() {
   return proto::Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -51,7 +58,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
  public:
   Loop(Listener listener, const UserLimits& limits, std::vector<Inherited::Named> kept);
 
-  void run();
+  [[nodiscard]] bool run();
 
   // Sessions, for dispatch.
   Instant now() const override;
@@ -70,6 +77,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   using Acceptor = asio::local::stream_protocol::acceptor;
 
   asio::awaitable<void> accept_loop();
+  asio::awaitable<void> watch_mounts();
   void open_session(Session::Socket socket);
   void restore(KeptSession kept);
   void refuse(int socket, const proto::Error& error);
@@ -90,7 +98,8 @@ class Server::Loop final : public Sessions, public SessionOwner {
   SessionId last_session_ = 0;
   boost::unordered_flat_map<SessionId, std::shared_ptr<Session>> sessions_;
   std::vector<SessionId> to_flush_;
-  FlockLocks os_locks_;
+  LocalDevices devices_;
+  std::unique_ptr<FlockLocks> os_locks_;
   Dispatch dispatch_;
   ServiceManager manager_;
   KeptSessions kept_sessions_;
@@ -102,8 +111,8 @@ Server::Server(Listener listener, const UserLimits& limits, std::vector<Inherite
 
 Server::~Server() = default;
 
-void Server::run() {
-  loop_->run();
+bool Server::run() {
+  return loop_->run();
 }
 
 Server::Loop::Loop(Listener listener, const UserLimits& limits, std::vector<Inherited::Named> kept)
@@ -112,13 +121,15 @@ Server::Loop::Loop(Listener listener, const UserLimits& limits, std::vector<Inhe
       signals_(context_, SIGTERM, SIGINT),
       timer_(context_),
       buffer_(kReadBytes),
-      os_locks_([this](std::function<void()> task) {
-        asio::post(context_, [this, task = std::move(task)] {
-          task();
-          batch_done();
-        });
-      }),
-      dispatch_(*this, os_locks_, listener_.path(), limits),
+      os_locks_(std::make_unique<FlockLocks>(
+          [this](std::function<void()> task) {
+            asio::post(context_, [this, task = std::move(task)] {
+              task();
+              batch_done();
+            });
+          },
+          devices_)),
+      dispatch_(*this, *os_locks_, listener_.path(), limits),
       kept_sessions_(manager_),
       spare_(open_spare()) {
   if (listener_.had_predecessor() || !kept.empty()) {
@@ -128,7 +139,7 @@ Server::Loop::Loop(Listener listener, const UserLimits& limits, std::vector<Inhe
     restore(std::move(session));
 }
 
-void Server::Loop::run() {
+bool Server::Loop::run() {
   // So that the next daemon knows of this one, also where nothing else is kept.
   manager_.forget("predecessor");
   manager_.keep("predecessor", spare_.get());
@@ -140,9 +151,17 @@ void Server::Loop::run() {
   asio::co_spawn(context_, accept_loop(), [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);  // nobody else would ever be accepted
   });
+  asio::co_spawn(context_, watch_mounts(), asio::detached);
   context_.run();
   manager_.tell("STOPPING=1");
   std::ignore = acceptor_.release();  // the listener closes it
+
+  // Before any connection closes: a client that sees the end of its own takes it that nobody here
+  // locks its files any more, and would lose a lock that a thread of ours got after it had looked.
+  for (const auto& [id, session] : sessions_) session->dispose_descriptors();
+  if (os_locks_->finish(kEndPatience)) return true;
+  std::ignore = os_locks_.release();  // threads that hang use it until the process is gone
+  return false;
 }
 
 Instant Server::Loop::now() const {
@@ -210,6 +229,17 @@ asio::awaitable<void> Server::Loop::accept_loop() {
   }
 }
 
+asio::awaitable<void> Server::Loop::watch_mounts() {
+  if (devices_.descriptor() < 0) co_return;
+  asio::posix::stream_descriptor table(context_, ::dup(devices_.descriptor()));
+  for (;;) {
+    const auto [error] =
+        co_await table.async_wait(asio::posix::stream_descriptor::wait_error, kNoThrow);
+    if (error) co_return;
+    devices_.changed();
+  }
+}
+
 void Server::Loop::open_session(Session::Socket socket) {
   auto peer = identify_peer(socket.native_handle());
   if (!peer) {
@@ -242,6 +272,7 @@ void Server::Loop::restore(KeptSession kept) {
   for (const std::string& line : kept.lines) {
     std::ignore = dispatch_.received(id, line, kept.files);
   }
+  dispatch_.dispose(id, kept.files);
   restoring_ = false;
   session->start();
 }

@@ -23,8 +23,9 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   // Until SIGTERM or SIGINT. Then connections are closed and descriptors too, but nothing is
-  // unlocked: whoever holds a lock goes on holding it.
-  void run();
+  // unlocked: whoever holds a lock goes on holding it. False where threads are left that hang in
+  // somebody's file system: then the process must end by _exit(2) once this is destroyed.
+  [[nodiscard]] bool run();
 
  private:
   class Loop;

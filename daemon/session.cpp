@@ -115,7 +115,12 @@ void Session::end() {
   boost::system::error_code ignored;
   socket_.close(ignored);
   if (process_.is_open()) std::ignore = process_.release();  // peer_ closes it
+  dispose_descriptors();
   owner_.ended(id_);
+}
+
+void Session::dispose_descriptors() {
+  owner_.dispatch().dispose(id_, descriptors_);
 }
 
 Session::Awaitable<void> Session::read_loop() {

@@ -66,6 +66,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void drain();
   void end();
 
+  // Those that came ahead of their requests. To be called before this is destroyed without end().
+  void dispose_descriptors();
+
  private:
   template <typename T>
   using Awaitable = boost::asio::awaitable<T>;

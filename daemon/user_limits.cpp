@@ -23,11 +23,6 @@ Outcome below(std::size_t limit, std::size_t has, UserId user, std::string_view 
                                            user, what, has, option)});
 }
 
-Outcome descriptors_left(const UserLimits& limits, UserId user, const UserHas& has) {
-  return below(limits.descriptors, has.descriptors(), user,
-               "makes it keep descriptors:", "--max-descriptors-per-user");
-}
-
 }  // namespace
 
 UserLimits settled(UserLimits limits) {
@@ -36,7 +31,12 @@ UserLimits settled(UserLimits limits) {
 }
 
 std::size_t UserHas::descriptors() const {
-  return kDescriptorsOfSession * sessions + claims.held + claims.waiting;
+  return kDescriptorsOfSession * sessions + claims.held + claims.waiting + calls;
+}
+
+Outcome descriptors_left(const UserLimits& limits, UserId user, const UserHas& has) {
+  return below(limits.descriptors, has.descriptors(), user,
+               "makes it keep descriptors:", "--max-descriptors-per-user");
 }
 
 Outcome admits_session(const UserLimits& limits, UserId user, const UserHas& has) {

@@ -28,12 +28,15 @@ UserLimits settled(UserLimits limits);
 struct UserHas {
   std::size_t sessions = 0;
   Arbiter::Use claims;
+  std::size_t calls = 0;  // under way on files, each with one that nobody may claim any more
   [[nodiscard]] std::size_t descriptors() const;
 };
 
 // May this user have one session, or one claim, more? Errc::limit_reached where not.
 std::expected<void, locket::proto::Error> admits_session(const UserLimits& limits, UserId user,
                                                          const UserHas& has);
+std::expected<void, locket::proto::Error> descriptors_left(const UserLimits& limits, UserId user,
+                                                           const UserHas& has);
 std::expected<void, locket::proto::Error> admits_claim(const UserLimits& limits, UserId user,
                                                        const UserHas& has);
 

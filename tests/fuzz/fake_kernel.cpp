@@ -19,12 +19,11 @@ bool conflict(Mode a, Mode b) {
 
 }  // namespace
 
-void FakeKernel::adopt(Ticket ticket, proto::Descriptor file) {
+void FakeKernel::adopt(Ticket ticket, locketd::PassedFile file) {
   require(!files_.contains(ticket), "adopted twice");
-  const auto id = proto::identify(file.get());
-  require(id.has_value(), "adopted what cannot be locked");
-  files_.emplace(ticket, File{std::move(file), *id});
-  on_adopt(ticket, *id);
+  const FileId id = file.location.file;
+  files_.emplace(ticket, File{std::move(file.descriptor), id});
+  on_adopt(ticket, id);
 }
 
 int FakeKernel::descriptor(Ticket ticket) const {

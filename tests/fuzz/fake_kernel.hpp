@@ -31,7 +31,9 @@ class FakeKernel final : public locketd::OsLocks {
   std::function<void(Ticket)> on_discard;
 
   void report_to(Report report) override { report_ = std::move(report); }
-  void adopt(Ticket ticket, proto::Descriptor file) override;
+  void adopt(Ticket ticket, locketd::PassedFile file) override;
+  void dispose(proto::Descriptor, locketd::UserId) override {}
+  [[nodiscard]] std::size_t calls_pending(locketd::UserId) const override { return 0; }
   [[nodiscard]] int descriptor(Ticket ticket) const override;
   void try_lock(Ticket ticket, Mode mode) override;
   void await_lock(Ticket ticket, Mode mode) override;
