@@ -1,0 +1,378 @@
+// Files that hang as long as their file system likes keep nobody waiting but those who use them
+// (C15).
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <iostream>
+#include <memory>
+#include <vector>
+
+#include "tests/integration/lock_test.hpp"
+#include "tests/support/process_facts.hpp"
+#include "tests/support/slow_file_system.hpp"
+
+namespace locket::test {
+namespace {
+
+using proto::Descriptor;
+
+// daemon/slow_files.hpp, daemon/external_waits.hpp
+constexpr std::size_t kSlowThreadsOfUser = 4;
+constexpr std::size_t kWaitThreadsOfUser = 16;
+// What is measured lasts as long as a stall does, which is until the test ends it.
+constexpr double kMuch = 5;
+
+class Stalls : public LockTest {
+ protected:
+  void SetUp() override {
+    ann.release(ann.lock(path));
+    descriptors_before_ = open_descriptors(daemon.pid()).size();
+    threads_before_ = threads();
+  }
+
+  void TearDown() override {
+    if (IsSkipped()) return;
+    EXPECT_TRUE(eventually([&] {
+      return open_descriptors(daemon.pid()).size() <= descriptors_before_;
+    })) << ::testing::PrintToString(open_descriptors(daemon.pid()));
+    EXPECT_TRUE(eventually([&] { return threads() <= threads_before_; }));
+    expect_service();
+  }
+
+  [[nodiscard]] std::size_t threads() const { return threads_of(daemon.pid()).size(); }
+  [[nodiscard]] std::size_t threads_started() const { return threads() - threads_before_; }
+
+  // Others lock, list and ask as ever; says how late the latest answer was.
+  double expect_service() {
+    double worst = 0;
+    for (int i = 0; i < 50; ++i) {
+      const auto begin = Clock::now();
+      const Token token = bob.lock(path);
+      worst = std::max(worst, seconds_since(begin));
+      bob.release(token);
+    }
+    const auto begin = Clock::now();
+    EXPECT_TRUE(cal.call("status").is_object());
+    cal.list();
+    RawClient new_one(daemon.socket());
+    worst = std::max(worst, seconds_since(begin));
+    EXPECT_LT(worst, kMuch);
+    return worst;
+  }
+
+  // A session, and files that it may pass; the test closes its own copies when nothing hangs.
+  Id pass(RawClient& client, const std::string& name, Json params = Json::object()) {
+    files_.push_back(open_file(name));
+    params["path"] = name;
+    return client.start("acquire", std::move(params), {files_.back().get()});
+  }
+
+  // Where a test is root, other users can be played: SO_PEERCRED tells who connected.
+  [[nodiscard]] RawClient client_of_nobody() const {
+    EXPECT_EQ(::seteuid(kNobody), 0);
+    RawClient client(daemon.socket());
+    EXPECT_EQ(::seteuid(0), 0);
+    return client;
+  }
+
+  std::deque<Descriptor> files_;
+
+ private:
+  std::size_t descriptors_before_ = 0;
+  std::size_t threads_before_ = 0;
+};
+
+#define SKIP_UNLESS_MOUNTED(file_system)                                                           \
+  if (!(file_system).mounted())                                                                    \
+  GTEST_SKIP() << "no FUSE file system can be mounted here: it takes libfuse3-dev at build time, " \
+                  "/dev/fuse, and the right to mount"
+
+class StallsIn : public Stalls, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(StallsIn, This_call_hangs_and_nobody_else_notices_C15) {
+  const std::string operation = GetParam();
+  SlowFileSystem slow;
+  SKIP_UNLESS_MOUNTED(slow);
+  RawClient victim(daemon.socket());
+  RawClient other(daemon.socket());
+  files_.push_back(open_file(slow / "one"));
+  files_.push_back(open_file(slow / "two"));
+  slow.stall(operation);
+  // A lock that is granted and released, one that is held at the end, and one whose file is
+  // refused.
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    const Id id = victim.start("acquire", {{"path", "/slow"}}, {files_[i].get()});
+    if (operation == "flock") continue;
+    const Token token = victim.granted(id);
+    if (i == 0) victim.notify("release", {{"token", token}});
+  }
+  other.start("acquire", {{"path", 5}}, {files_[0].get()});
+  if (operation == "flock" || operation == "flush") {
+    ASSERT_TRUE(eventually([&] { return slow.held(operation) >= 2; }));
+  }
+  const double during = expect_service();
+  const std::size_t sessions = cal.call("status")["sessions"];
+  victim.close();
+  other.close();
+  EXPECT_TRUE(eventually([&] { return cal.call("status")["sessions"] == sessions - 2; }));
+  const double after = expect_service();
+  std::cout << "worst answer while " << operation << " hangs: " << std::max(during, after) * 1e3
+            << " ms; " << slow.held(operation) << " hang\n";
+  slow.go();
+  files_.clear();
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, StallsIn,
+                         ::testing::Values("getattr", "statfs", "open", "flock", "flush",
+                                           "release"),
+                         [](const auto& param) { return std::string(param.param); });
+
+TEST_F(Stalls, Many_hanging_files_of_one_user_leave_threads_for_the_slow_files_of_others_C15) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can act as another user";
+  SlowFileSystem hanging;
+  SlowFileSystem working;
+  SKIP_UNLESS_MOUNTED(hanging);
+  SKIP_UNLESS_MOUNTED(working);
+  RawClient nobody = client_of_nobody();
+  for (int i = 0; i < 200; ++i) files_.push_back(open_file(hanging / std::to_string(i)));
+  hanging.stall("flock flush");
+  for (const Descriptor& file : files_) nobody.start("acquire", {{"path", "/slow"}}, {file.get()});
+  ASSERT_TRUE(eventually([&] { return hanging.held("flock") == kSlowThreadsOfUser; }));
+  double worst = 0;
+  for (int i = 0; i < 20; ++i) {
+    const auto begin = Clock::now();
+    const Token token = ann.lock(working / "some.lock");
+    worst = std::max(worst, seconds_since(begin));
+    EXPECT_FALSE(kernel_admits(working / "some.lock"));
+    ann.release(token);
+  }
+  EXPECT_LT(worst, kMuch);
+  std::cout << "worst answer for a slow file of another user: " << worst * 1e3 << " ms\n";
+  EXPECT_EQ(hanging.held("flock"), kSlowThreadsOfUser);
+  expect_service();
+  nobody.close();
+  expect_service();
+  EXPECT_LE(threads_started(), kSlowThreadsOfUser + 1);
+  hanging.go();
+  files_.clear();
+}
+
+TEST_F(Stalls, The_daemon_ends_while_a_file_hangs_C9) {
+  SlowFileSystem slow;
+  SKIP_UNLESS_MOUNTED(slow);
+  ann.lock(path);
+  bob.acquire(path);
+  files_.push_back(open_file(slow / "one"));
+  // Not flush: the successor, begun by fork and exec, would hang in closing what it inherited.
+  slow.stall("flock");
+  RawClient victim(daemon.socket());
+  victim.start("acquire", {{"path", "/slow"}}, {files_.back().get()});
+  ASSERT_TRUE(eventually([&] { return slow.held("flock") == 1; }));
+
+  const auto begin = Clock::now();
+  ::kill(daemon.pid(), SIGTERM);
+  EXPECT_TRUE(ann.is_ended_by_daemon());
+  EXPECT_TRUE(victim.is_ended_by_daemon());
+  EXPECT_FALSE(answers(daemon.socket()));
+  EXPECT_LT(seconds_since(begin), kMuch);
+  std::cout << "connections closed after " << seconds_since(begin) * 1e3 << " ms\n";
+  // Its copies of other files must not outlive it: whoever dies now would go on holding.
+  EXPECT_TRUE(eventually([&] {
+    return std::ranges::none_of(open_descriptors(daemon.pid()),
+                                [&](const std::string& file) { return file == path; });
+  }));
+  {
+    Child successor(Daemon::command(daemon.socket()));
+    EXPECT_TRUE(eventually([&] { return answers(daemon.socket()); }));
+    RawClient dan(daemon.socket());
+    dan.lock(folder.file("other.lock"));
+    successor.signal(SIGTERM);
+    EXPECT_EQ(successor.finish().status, 0);
+  }
+  slow.go();
+  files_.clear();
+  daemon.restart();
+  ann = RawClient(daemon.socket());
+  bob = RawClient(daemon.socket());
+  cal = RawClient(daemon.socket());
+  SetUp();
+}
+
+TEST_F(Stalls, A_wait_for_an_outsider_on_a_hanging_file_ends_and_threads_remain_for_others_C15) {
+  SlowFileSystem slow;
+  SKIP_UNLESS_MOUNTED(slow);
+  auto outsider = std::make_unique<KernelLock>(slow / "one");
+  RawClient victim(daemon.socket());
+  const Id id = pass(victim, slow / "one");
+  ASSERT_TRUE(eventually([&] { return cal.list().at(0)["external"] == true; }));
+  slow.stall("flock");
+  // Its thread waits in the file system, which does not care for the signal.
+  victim.notify("cancel", {{"id", id}});
+  expect_service();
+  KernelLock local_outsider(folder.file("local.lock"));
+  const Id local = ann.acquire(folder / "local.lock");
+  ASSERT_TRUE(ann.waits(local));
+  local_outsider.unlock();
+  ann.release(ann.granted(local));
+  slow.go();
+  outsider.reset();
+  victim.close();
+  files_.clear();
+}
+
+// ---- Files that are not local, and do not hang ----
+
+TEST_F(Stalls, More_waits_for_outsiders_than_threads_are_served_on_files_that_are_not_local) {
+  for (const auto locks : {SlowFileSystem::Locks::kernel, SlowFileSystem::Locks::own}) {
+    SlowFileSystem slow(locks);
+    SKIP_UNLESS_MOUNTED(slow);
+    constexpr std::size_t kWaits = kWaitThreadsOfUser + 16;
+    std::deque<KernelLock> outsiders;
+    std::vector<Id> waiting;
+    for (std::size_t i = 0; i < kWaits; ++i) {
+      outsiders.emplace_back(slow / std::to_string(i));
+      waiting.push_back(ann.acquire(slow / std::to_string(i)));
+    }
+    ASSERT_TRUE(eventually([&] {
+      const auto rows = cal.list();
+      return std::ranges::count(rows, Json(true),
+                                [](const Json& row) { return row["external"]; }) == kWaits;
+    }));
+    EXPECT_LE(threads_started(), kWaitThreadsOfUser + kSlowThreadsOfUser);
+    for (std::size_t i = kWaits; i-- > kWaits / 2;) {
+      outsiders[i].unlock();
+      ann.release(ann.granted(waiting[i]));
+    }
+    for (std::size_t i = 0; i < kWaits / 2; ++i) {
+      ann.notify("cancel", {{"id", waiting[i]}});
+      EXPECT_EQ(name_of(ann.error(waiting[i])), "cancelled");
+    }
+    EXPECT_TRUE(eventually([&] { return threads_started() == 0; }));
+  }
+}
+
+TEST_F(Stalls, One_user_waiting_for_many_outsiders_leaves_threads_for_others_C15) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can act as another user";
+  constexpr std::size_t kWaits = 80;
+  std::deque<KernelLock> outsiders;
+  RawClient nobody = client_of_nobody();
+  std::vector<Id> waiting;
+  for (std::size_t i = 0; i < kWaits; ++i) {
+    const std::string file = folder.file("lock" + std::to_string(i));
+    outsiders.emplace_back(file);
+    waiting.push_back(nobody.acquire(file));
+  }
+  ASSERT_TRUE(nobody.waits(waiting.back()));
+  EXPECT_EQ(threads_started(), kWaitThreadsOfUser);
+  KernelLock outsider(path);
+  const Id id = ann.acquire(path);
+  ASSERT_TRUE(ann.waits(id));
+  EXPECT_EQ(threads_started(), kWaitThreadsOfUser + 1);
+  outsider.unlock();
+  ann.release(ann.granted(id));
+  for (std::size_t i = kWaits; i-- > 0;) {
+    outsiders[i].unlock();
+    nobody.granted(waiting[i]);
+  }
+  nobody.close();
+}
+
+TEST_F(Stalls, A_lock_on_a_file_that_is_not_local_passes_on_in_order_C4_C8) {
+  for (const auto locks : {SlowFileSystem::Locks::kernel, SlowFileSystem::Locks::own}) {
+    SlowFileSystem slow(locks);
+    SKIP_UNLESS_MOUNTED(slow);
+    const std::string file = slow / "some.lock";
+    RawClient first(daemon.socket());
+    first.lock(file);
+    EXPECT_FALSE(kernel_admits(file));
+    const Id second = ann.acquire(file);
+    ASSERT_TRUE(ann.waits(second));
+    const Id third = bob.acquire(file);
+    ASSERT_TRUE(bob.waits(third));
+    EXPECT_FALSE(cal.try_lock(file));
+    first.close();
+    const Token token = ann.granted(second);
+    EXPECT_TRUE(bob.waits(third));
+    ann.release(token);
+    bob.release(bob.granted(third));
+    EXPECT_TRUE(eventually([&] { return kernel_admits(file); }));
+  }
+}
+
+// The daemon unlocks on another thread than it tries on.
+TEST_F(Stalls, What_was_given_back_is_free_at_once_on_a_file_that_is_not_local_C7) {
+  SlowFileSystem slow(SlowFileSystem::Locks::kernel);
+  SKIP_UNLESS_MOUNTED(slow);
+  for (int i = 0; i < 100; ++i) {
+    const Id id = ann.acquire(slow / "some.lock");
+    ann.granted(id);
+    ann.call("cancel", {{"id", id}});
+    ASSERT_TRUE(bob.try_lock(slow / "some.lock"));
+    bob.close();
+    bob = RawClient(daemon.socket());
+    ASSERT_TRUE(eventually([&] { return cal.list().empty(); }));
+  }
+}
+
+TEST_F(Stalls, A_lock_that_the_file_system_keeps_itself_can_be_reclaimed_C9) {
+  for (const auto locks : {SlowFileSystem::Locks::kernel, SlowFileSystem::Locks::own}) {
+    SlowFileSystem slow(locks);
+    SKIP_UNLESS_MOUNTED(slow);
+    const Token held = ann.granted(pass(ann, slow / "held.lock"));
+    const Token lost = ann.granted(pass(ann, slow / "lost.lock"));
+    daemon.restart();
+    ::flock(files_[1].get(), LOCK_UN);
+    const KernelLock other(slow / "lost.lock");
+    ann = RawClient(daemon.socket());
+    bob = RawClient(daemon.socket());
+    cal = RawClient(daemon.socket());
+    const auto reclaim = [&](Token token, std::size_t file) {
+      return ann.start("reclaim", {{"path", "/slow"}, {"token", token}}, {files_[file].get()});
+    };
+    EXPECT_EQ(ann.granted(reclaim(held, 0)), held);
+    EXPECT_EQ(name_of(ann.error(reclaim(lost, 1))), "lost");
+    EXPECT_FALSE(bob.try_lock(slow / "held.lock"));
+    ann.close();
+    ann = RawClient(daemon.socket());
+    files_.clear();
+  }
+}
+
+// ---- What is no file, and hangs all the same ----
+
+TEST_F(Stalls, A_socket_that_lingers_in_place_of_a_file_keeps_nobody_waiting_C15) {
+  const Descriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::bind(listener.get(), generic, size), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  ASSERT_EQ(::getsockname(listener.get(), generic, &size), 0);
+  Descriptor lingering(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::connect(lingering.get(), generic, size), 0);
+  Descriptor reader(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  const linger wait{.l_onoff = 1, .l_linger = 3600};
+  ASSERT_EQ(::setsockopt(lingering.get(), SOL_SOCKET, SO_LINGER, &wait, sizeof wait), 0);
+  const std::array<char, 65536> bytes{};
+  while (::send(lingering.get(), bytes.data(), bytes.size(), MSG_DONTWAIT) > 0) {
+  }
+  // The daemon's copy must be the last, which does the lingering.
+  daemon.freeze();
+  const Id id = ann.start("acquire", {{"path", "/socket"}}, {lingering.get()});
+  lingering.reset();
+  daemon.thaw();
+  EXPECT_EQ(name_of(ann.error(id)), "bad_file");
+  const auto worst = expect_service();
+  std::cout << "worst answer while a socket lingers: " << worst * 1e3 << " ms\n";
+  reader.reset();
+}
+
+}  // namespace
+}  // namespace locket::test
