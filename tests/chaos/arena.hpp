@@ -1,0 +1,161 @@
+// The memory that all processes of a run share: who waits, who is inside, who is about to die, and
+// what was counted.
+//
+// Role: participants write what they do, the supervisor writes what it does to them, and whoever
+// enters a lock reads it all (participant.hpp). Made by the supervisor, as long as the run; a
+// process finds it by its path. Everything in here is atomic and starts as zero.
+//
+// Invariants:
+//  1. A slot has one writer at a time: the thread that it was given to, and the supervisor when
+//     that thread's process does not run.
+//  2. `dying` is set before a process is killed, by whoever kills it, and reset only after it was
+//     reaped and its slots were cleared. So a mark of one who does not die is that of a live one.
+//  3. Attempts of a slot are counted up and never again from the beginning, so that a word which is
+//     the same twice was there all the time.
+//  4. `epoch` is odd from before the daemon is touched until it answers again; `lives` rises before
+//     a daemon's life ends.
+
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "proto/descriptor.hpp"
+#include "tests/chaos/breach.hpp"
+
+namespace locket::chaos {
+
+using Nanoseconds = std::int64_t;
+inline constexpr Nanoseconds kMicrosecond = 1000;
+inline constexpr Nanoseconds kMillisecond = 1000 * kMicrosecond;
+inline constexpr Nanoseconds kSecond = 1000 * kMillisecond;
+inline constexpr Nanoseconds kForever = INT64_MAX;
+
+// CLOCK_MONOTONIC, on which processes may compare.
+Nanoseconds now();
+
+inline constexpr unsigned kMaxFiles = 8;
+inline constexpr unsigned kSlotsOfMember = 3;  // threads that lock, in one process
+inline constexpr unsigned kMaxMembers = 64;    // whom the supervisor starts
+inline constexpr unsigned kMaxOrphans = 16;    // forked children, whom it does not know
+inline constexpr unsigned kAllMembers = kMaxMembers + kMaxOrphans;
+inline constexpr unsigned kSlots = kAllMembers * kSlotsOfMember;
+
+// One attempt at one file, in one word; never zero.
+struct Claim {
+  std::uint64_t attempt = 0;
+  unsigned file = 0;
+  bool shared = false;
+
+  [[nodiscard]] std::uint64_t word() const {
+    return (attempt << 8U) | (std::uint64_t{file} << 1U) | static_cast<std::uint64_t>(shared);
+  }
+  static Claim of(std::uint64_t word) {
+    return {word >> 8U, static_cast<unsigned>((word >> 1U) & 0x7FU), (word & 1U) != 0};
+  }
+};
+
+// How a participant comes by its locks.
+enum class Kind : std::uint8_t { library, orphan, run, flock };
+inline constexpr std::array kKindNames{"liblocket", "forked child", "locketctl run", "flock(1)"};
+
+// Locks of a dead process would stay locked for ever.
+template <typename Value>
+using Shared = std::atomic<Value>;
+static_assert(Shared<std::uint64_t>::is_always_lock_free && Shared<bool>::is_always_lock_free);
+
+struct alignas(64) Slot {
+  Shared<std::uint64_t> attempts;
+  Shared<std::uint64_t> busy;     // word, from before it asks until after it released
+  Shared<std::uint64_t> waiting;  // word, from before it asks until it has its answer
+  Shared<std::uint64_t> inside;   // word, while it believes that it holds the lock
+  Shared<std::uint64_t> seen;     // word; the daemon's list has shown it waiting
+  Shared<Nanoseconds> asked;
+  Shared<Nanoseconds> deadline;
+  Shared<std::uint64_t> lives;  // of the daemon, when it asked
+  Shared<std::uint64_t> epoch;  // the same
+  Shared<std::uint32_t> stops;  // of its process, when it asked
+  Shared<std::uint64_t> token;  // of the lock it is inside of
+};
+
+struct alignas(64) Member {
+  Shared<std::int32_t> process;
+  Shared<Kind> kind;
+  Shared<bool> dying;
+  Shared<std::uint32_t> stops;  // counts SIGSTOPs, each before it is sent
+};
+
+struct alignas(64) File {
+  Shared<std::uint64_t> begun;            // attempts
+  Shared<std::uint64_t> token;            // the largest of all
+  Shared<std::uint64_t> exclusive_token;  // the largest of the exclusive ones
+  Shared<Nanoseconds> last_death;         // of one who had to do with it
+};
+
+enum class Refusal : std::uint8_t { timed_out, no_daemon };
+inline constexpr std::array kRefusalNames{"timed out", "no daemon"};
+
+struct Counters {
+  std::array<std::array<Shared<std::uint64_t>, 2>, kKindNames.size()> grants;  // exclusive, shared
+  std::array<Shared<std::uint64_t>, kRefusalNames.size()> refusals;
+  Shared<std::uint64_t> order_checks;    // a grant, with one who was seen to wait before
+  Shared<std::uint64_t> order_excused;   // overtaken, and no wonder: see participant.cpp
+  Shared<std::uint64_t> free_checks;     // a lock that was surely free, granted
+  Shared<std::uint64_t> survived;        // waits that a daemon's end did not end
+  Shared<std::uint64_t> released_alone;  // releases while there was no daemon
+  Shared<std::uint64_t> forks;
+  Shared<std::uint64_t> torn;  // connections that ended within a message
+  Shared<Nanoseconds> worst_lateness;
+  Shared<Nanoseconds> longest_wait;
+};
+
+// What a run may break on purpose, to show that it is noticed.
+enum class Sabotage : std::uint8_t { none, exclusion, order };
+
+struct World {
+  Shared<bool> stop;  // begin nothing new
+  Shared<Sabotage> sabotage;
+  Shared<std::uint32_t> files_used;
+  Shared<std::uint64_t> epoch;
+  Shared<std::uint64_t> lives;
+  Shared<Nanoseconds> daemon_touched;   // when last
+  Shared<Nanoseconds> machine_stalled;  // when the machine last kept the supervisor waiting
+  std::array<Slot, kSlots> slots;
+  std::array<Member, kAllMembers> members;
+  std::array<File, kMaxFiles> files;
+  Counters counters;
+  BreachLog breaches;
+
+  Slot& slot(unsigned member, unsigned thread) {
+    return slots.at(member * kSlotsOfMember + thread);
+  }
+};
+
+void raise_to(Shared<Nanoseconds>& most, Nanoseconds value);
+void raise_to(Shared<std::uint64_t>& most, std::uint64_t value);
+
+// Maps the world; of its end only that mapping is a part.
+class Arena {
+ public:
+  static Arena make();
+  static Arena at(const std::string& path);
+
+  Arena(Arena&& other) noexcept;
+  Arena& operator=(Arena&&) = delete;
+  ~Arena();
+
+  [[nodiscard]] World& world() const { return *world_; }
+  // Where other processes find it, while this one lives.
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  Arena(proto::Descriptor memory, World* world, std::string path);
+
+  proto::Descriptor memory_;
+  World* world_;
+  std::string path_;
+};
+
+}  // namespace locket::chaos

@@ -1,0 +1,10 @@
+#!/bin/sh
+# That the checkers can fail: what is broken on purpose must be told, by the exit status too.
+# notices.sh BREACH LOCKET_CHAOS [OPTIONS...]
+
+breach=$1
+shift
+output=$("$@")
+status=$?
+printf '%s\n' "$output"
+[ "$status" -eq 1 ] && printf '%s\n' "$output" | grep -q " s  $breach: "

@@ -1,0 +1,57 @@
+// The supervisor's own session with the daemon: what the daemon says of itself, and of those who
+// hold and wait.
+//
+// Lives as long as one life of the daemon answers it. Each look publishes who is seen to wait, and
+// compares with what earlier daemons said of the same attempts: tickets and tokens stay (C9).
+
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "tests/chaos/arena.hpp"
+#include "tests/support/raw_client.hpp"
+
+namespace locket::chaos {
+
+class Observer {
+ public:
+  explicit Observer(World& world) : world_(world) {}
+
+  // False where nobody answers yet.
+  bool connect(const std::string& socket);
+  void disconnect() { session_.reset(); }
+  [[nodiscard]] bool connected() const { return session_ != nullptr; }
+
+  // False where the daemon went away over it.
+  bool look();
+
+  [[nodiscard]] test::Json status() { return session_->call("status"); }
+
+  // Attempts that a daemon's list showed in the same place, by the same token, as that of a daemon
+  // before.
+  [[nodiscard]] std::uint64_t waits_known_again() const { return waits_known_again_; }
+  [[nodiscard]] std::uint64_t holds_known_again() const { return holds_known_again_; }
+
+ private:
+  struct Seen {
+    std::uint64_t attempt = 0;
+    std::uint64_t ticket = 0;
+    std::uint64_t token = 0;
+    std::uint64_t lives = 0;
+  };
+
+  void note(const test::Json& row);
+  void note_waiting(unsigned slot, std::uint64_t attempt, std::uint64_t ticket);
+  void note_held(unsigned slot, std::uint64_t attempt, std::uint64_t token);
+  Seen& seen(unsigned slot, std::uint64_t attempt);
+
+  World& world_;
+  std::unique_ptr<test::RawClient> session_;
+  std::unordered_map<unsigned, Seen> seen_;
+  std::uint64_t waits_known_again_ = 0;
+  std::uint64_t holds_known_again_ = 0;
+};
+
+}  // namespace locket::chaos
