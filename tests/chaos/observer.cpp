@@ -32,6 +32,8 @@ void Observer::note(const test::Json& row) {
   std::uint64_t attempt = 0;
   if (!find_reason(row.at("reason").get<std::string>(), slot, attempt)) return;
   if (row.at("state") == "waiting") {
+    // One that wants an answer at once has no place to lose.
+    if (row.at("timeout") == 0) return;
     note_waiting(slot, attempt, row.at("ticket").get<std::uint64_t>());
   } else {
     note_held(slot, attempt, row.at("token").get<std::uint64_t>());
@@ -44,19 +46,21 @@ Observer::Seen& Observer::seen(unsigned slot, std::uint64_t attempt) {
   return seen;
 }
 
+// Counts from the second look of one life on: at the first, the daemon may have died before it told
+// the waiter itself what it told us.
 void Observer::note_waiting(unsigned slot, std::uint64_t attempt, std::uint64_t ticket) {
   Seen& before = seen(slot, attempt);
-  if (before.ticket == 0) {
-    before.ticket = ticket;
-    before.lives = world_.lives;
-  } else if (before.ticket != ticket) {
+  if (before.ticket != 0 && before.looks > 1 && before.ticket != ticket) {
     world_.breaches.add(Breach::lost_place, "slot {}, attempt {}: its ticket was {} and is {}",
                         slot, attempt, before.ticket, ticket);
-    before.ticket = ticket;
-  } else if (before.lives != world_.lives) {
-    ++waits_known_again_;
-    before.lives = world_.lives;
   }
+  if (before.lives != world_.lives) {
+    if (before.looks > 1 && before.ticket == ticket) ++waits_known_again_;
+    before.lives = world_.lives;
+    before.looks = 0;
+  }
+  before.ticket = ticket;
+  if (++before.looks < 2) return;
   Slot& theirs = world_.slots.at(slot);
   const std::uint64_t word = theirs.waiting;
   if (word != 0 && Claim::of(word).attempt == attempt) theirs.seen = word;

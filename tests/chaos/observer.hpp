@@ -40,6 +40,7 @@ class Observer {
     std::uint64_t ticket = 0;
     std::uint64_t token = 0;
     std::uint64_t lives = 0;
+    int looks = 0;  // within this life
   };
 
   void note(const test::Json& row);
