@@ -13,6 +13,7 @@ struct Arbiter::Record : Entry {
   bool returning = false;  // a former holder that is none yet: in no list of its lock
   bool checking = false;   // the kernel is being asked whether it is one
   bool impatient = false;  // refused, if not granted, by the next attempt's end
+  bool last_try = false;   // not held back by the recovery any more
   bool told = false;       // that it has to wait
   InLock in_lock;          // in the lock's holders or queue
   InSession in_session;
@@ -252,6 +253,8 @@ void Arbiter::attempt_ended(const Instant& now, Lock& lock, Record& record, OsRe
   } else if (result == OsResult::locked && its_turn) {
     // The kernel's word counts: a holder in the way has let go, and it is yet to be heard.
     grant(now, record);
+  } else if (record.last_try && !admitted) {
+    refuse(record, {.why = Refused::Why::timed_out});
   } else if (result == OsResult::locked) {
     events_.emplace_back(Unlock{record.ticket});
   } else if (!retracted) {
@@ -338,13 +341,19 @@ void Arbiter::expire(const std::vector<Ticket>& due) {
   }
 }
 
-// Its time is over, and nobody has asked the kernel yet.
+// Its time is over, and nobody has asked the kernel yet. That is done now where nobody is before
+// it; the others are held back as before, so that those who have yet to come back keep their
+// places.
 void Arbiter::last_try(Lock& lock, Record& record) {
-  deadlines_.erase({record.deadline, record.ticket});
-  record.deadline = Monotonic::max();
-  record.impatient = true;
-  lock.at_once.push_back(record.ticket);
-  lock.recovering = false;
+  const bool first = &*lock.queue.begin() == &record;
+  if (!first || lock.checks > 0 || !lock.admits(record.claim.mode)) {
+    refuse(record, {.why = Refused::Why::timed_out});
+  } else {
+    deadlines_.erase({record.deadline, record.ticket});
+    record.deadline = Monotonic::max();
+    record.impatient = record.last_try = true;
+    lock.at_once.push_back(record.ticket);
+  }
   advance(lock);
 }
 
@@ -401,10 +410,10 @@ Arbiter::Lock& Arbiter::lock_for(const FileId& file) {
 
 // Goes on with the queue as far as nobody's answer is needed.
 void Arbiter::advance(Lock& lock) {
-  const bool waited_for = lock.recovering || lock.checks > 0;
-  if (lock.attempt == Lock::Attempt::none && !waited_for && !lock.queue.empty()) {
+  if (lock.attempt == Lock::Attempt::none && lock.checks == 0 && !lock.queue.empty()) {
     const Record& head = *lock.queue.begin();
-    if (lock.admits(head.claim.mode)) {
+    const bool held_back = lock.recovering && !head.last_try;
+    if (!held_back && lock.admits(head.claim.mode)) {
       lock.attempt = Lock::Attempt::probing;
       lock.tried = head.ticket;
       events_.emplace_back(TryLock{head.ticket, head.claim.mode});

@@ -18,9 +18,8 @@
 //  6. Tickets and tokens come from one counter that strictly increases (within this process always;
 //     across restarts as the wall clock does), so that those of an earlier daemon are smaller.
 //  7. While recovering, no lock is tried: whoever waited under the daemon before this one comes
-//  back
-//     to a place ahead of all who came since (C9). A deadline that comes meanwhile ends it for its
-//     lock, since a free lock must not look taken (C3).
+//     back to a place ahead of all who came since (C9). Only for the first of a queue whose
+//     deadline comes meanwhile it is tried, since a free lock must not look taken (C3).
 
 #pragma once
 

@@ -49,7 +49,6 @@ void Explored::perform(const Step& step) {
       return expire();
     case Step::Kind::end_recovery:
       recovering_ = false;
-      tried_early_ = {};
       return arbiter_.end_recovery();
   }
 }
@@ -88,10 +87,11 @@ void Explored::expire() {
     const auto found = known_.find(ticket);
     if (found == known_.end()) continue;
     Known& known = found->second;
-    if (!known.is_timed() || !known.late || !is_recovering(known.file)) continue;
-    // Nobody has asked the kernel yet: that is done now, and its answer is the claim's.
+    if (!known.is_timed() || !known.late || !recovering_) continue;
+    // Nobody has asked the kernel yet: that is done now, unless somebody is before it or has the
+    // lock, and its answer is the claim's.
     known.patience = Patience::none;
-    tried_early_[known.file] = true;
+    known.last_try = true;
   }
   arbiter_.expire(due);
 }
@@ -253,7 +253,7 @@ void Explored::on(const Discard& event) {
   known_.erase(found);
   // With its last ticket, the lock is forgotten, and what the arbiter knew of it.
   if (std::ranges::none_of(known_, [&](const Entry& e) { return e.second.file == file; }))
-    tried_early_[file] = seen_external_[file] = false;
+    seen_external_[file] = false;
 }
 
 void Explored::check() {
@@ -302,10 +302,11 @@ void Explored::check_file(std::uint8_t file) {
     expect(tried == first, "one is tried who is not the first");
     expect(!excluded, "one is tried whom a holder excludes");
   }
-  const bool about_to_be_known = checking || is_recovering(file) || abandoned ||
+  const bool about_to_be_known = checking || recovering_ || abandoned ||
                                  (tried != nullptr && tried->second.attempt == Attempt::trying);
   expect(!impatient || about_to_be_known, "one who does not wait is kept waiting");
-  const bool could_be_tried = first != nullptr && !excluded && !checking && !is_recovering(file);
+  const bool held_back = recovering_ && first != nullptr && !first->second.last_try;
+  const bool could_be_tried = first != nullptr && !excluded && !checking && !held_back;
   expect(!could_be_tried || tried != nullptr, "a wake-up is lost");
 }
 
@@ -321,8 +322,7 @@ std::string Explored::state_named(const std::array<std::uint8_t, kSessions>& nam
   }
   for (std::uint8_t position = 0; position < kFiles; ++position) {
     const auto file = static_cast<std::uint8_t>(swapped ? kFiles - 1 - position : position);
-    text += static_cast<char>('0' + external_[file] + 2 * seen_external_[file] +
-                              4 * tried_early_[file]);
+    text += static_cast<char>('0' + external_[file] + 2 * seen_external_[file]);
     for (const auto& [ticket, known] : known_) {
       if (known.file != file) continue;
       const bool holds = known.state == State::holds;
@@ -332,7 +332,7 @@ std::string Explored::state_named(const std::array<std::uint8_t, kSessions>& nam
           static_cast<char>('a' + static_cast<int>(known.mode) + 2 * static_cast<int>(known.state) +
                             8 * (known.locked ? 1 : 0) + 16 * (known.abandoned ? 1 : 0));
       text += static_cast<char>('a' + static_cast<int>(known.attempt) +
-                                4 * (due_.contains(ticket) ? 1 : 0));
+                                4 * (due_.contains(ticket) ? 1 : 0) + 8 * (known.last_try ? 1 : 0));
       text += waits ? static_cast<char>('a' + static_cast<int>(known.patience) +
                                         3 * (known.late ? 1 : 0) + 6 * (known.told ? 1 : 0))
                     : '.';

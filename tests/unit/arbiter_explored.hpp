@@ -156,6 +156,7 @@ class ExploredArbiter {
     bool locked = false;
     bool late = false;
     bool told = false;
+    bool last_try = false;  // its deadline came while those of before were waited for
     Token token = 0;
 
     [[nodiscard]] bool is_timed() const {
@@ -234,9 +235,6 @@ class ExploredArbiter {
     if (!right && problem_.empty()) problem_ = wrong;
   }
 
-  [[nodiscard]] bool is_recovering(std::uint8_t file) const {
-    return recovering_ && !tried_early_[file];
-  }
   [[nodiscard]] std::string state_named(const std::array<std::uint8_t, kSessions>& names,
                                         bool swapped) const;
 
@@ -248,7 +246,6 @@ class ExploredArbiter {
   std::set<Ticket> due_;                      // named by due(), not yet by expire()
   std::array<bool, kFiles> external_{};       // a process without the daemon has it
   std::array<bool, kFiles> seen_external_{};  // and the arbiter knows
-  std::array<bool, kFiles> tried_early_{};    // a deadline ended the file's recovery
   bool recovering_ = false;
   std::string problem_;
 };

@@ -23,6 +23,7 @@ class ArbiterModel {
   struct Member : Entry {
     bool returns = false;    // held under the daemon before; the kernel is being asked
     bool impatient = false;  // does not wait
+    bool last_try = false;   // its deadline came while those of before were waited for
 
     [[nodiscard]] bool waits() const { return !held && !returns; }
   };
@@ -131,10 +132,10 @@ class ArbiterModel {
       if (entry == nullptr || (entry->impatient && unsettled(*entry))) continue;
       if (!entry->impatient && !is_late(*entry, then)) continue;
       const LockId id = entry->lock;
-      if (lock(id).recovering) {
+      const bool has_its_turn = first(id) == entry && !is_checked(lock(id)) && !excluded(*entry);
+      if (lock(id).recovering && has_its_turn) {
         // Its time is over, but nobody has asked the kernel.
-        entry->impatient = true;
-        lock(id).recovering = false;
+        entry->impatient = entry->last_try = true;
       } else {
         refuse(*entry, {.why = Refused::Why::timed_out});
       }
@@ -268,6 +269,8 @@ class ArbiterModel {
       entry.since = now;
       ++grants_;
       hold(entry);
+    } else if (entry.last_try && (!its_turn || excluded(entry))) {
+      refuse(entry, {.why = Refused::Why::timed_out});
     } else if (result == OsResult::locked) {
       events.emplace_back(Unlock{entry.ticket});
     } else if (retracted) {
@@ -356,7 +359,7 @@ class ArbiterModel {
     const bool used = with([&](const Member& e) { return e.lock == id; }) != nullptr;
     if (!used) return (void)std::erase_if(locks_, [&](const Lock& l) { return l.id == id; });
     const Member* next = first(id);
-    if (next == nullptr || its.recovering || excluded(*next)) return;
+    if (next == nullptr || (its.recovering && !next->last_try) || excluded(*next)) return;
     its.attempt = Attempt::probing;
     its.tried = next->ticket;
     events.emplace_back(TryLock{next->ticket, next->claim.mode});

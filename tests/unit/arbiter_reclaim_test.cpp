@@ -250,13 +250,24 @@ TEST_F(Recovery, A_deadline_does_not_pass_without_a_try_C3) {
   EXPECT_EQ(d.answers(), Texts{"bob.1 granted"});
 }
 
-TEST_F(Recovery, A_deadline_ends_it_for_its_lock_and_the_first_in_the_queue_profits_C3_C4) {
+TEST_F(Recovery, A_deadline_behind_another_is_refused_and_lets_nobody_in_C4_C9) {
   ASSERT_TRUE(d.reclaim(claim(ann, 1), waited(10)));
   d.exclusive(bob, 1, 10ms);
-  d.exclusive(cal, 1, kForever, kOtherFile);
   d.pass(10ms);
-  EXPECT_EQ(d.answers(), (Texts{"ann.1 granted", "bob.1 refused: timed out"}));
+  EXPECT_EQ(d.answers(), Texts{"bob.1 refused: timed out"});
   EXPECT_EQ(d.arbiter.next_deadline(), std::nullopt);
+}
+
+TEST_F(Recovery, After_the_last_try_of_one_the_others_are_held_back_as_before_C4_C9) {
+  d.exclusive(bob, 1, 10ms);
+  d.exclusive(cal, 1);
+  d.pass(10ms);
+  EXPECT_EQ(d.answers(), Texts{"bob.1 granted"});
+  d.release(bob, 1);
+  ASSERT_TRUE(d.reclaim(claim(ann, 1), waited(10)));
+  EXPECT_EQ(d.answers(), Texts{});
+  d.end_recovery();
+  EXPECT_EQ(d.answers(), Texts{"ann.1 granted"});
 }
 
 TEST_F(Recovery, A_deadline_at_an_external_holder_is_refused_as_ever_C13) {
