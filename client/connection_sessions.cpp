@@ -40,14 +40,16 @@ bool may_come_back(const Error& error) {
 }  // namespace
 
 std::expected<void, Error> Connection::ensure_connected(UniqueLock& lock, TimePoint until) {
-  // A process that never had a daemon learns at once that there is none.
-  const TimePoint patience = home_.empty() ? TimePoint() : Clock::now() + kPatience;
+  const TimePoint began = Clock::now();
   Backoff backoff;
   while (channel_ == nullptr) {
     // Claims stay with the daemon that knows their order, also when another one is nearer now.
     auto found = find_daemon(has_claims() && !home_.empty() ? std::vector{home_} : sockets_());
     auto begun = found ? begin_session(std::move(*found)) : std::unexpected(found.error());
     if (begun) break;
+    // A process that never had a daemon learns at once that there is none. One that was let in, and
+    // lost it over the greeting, had one.
+    const TimePoint patience = home_.empty() ? TimePoint() : began + kPatience;
     // Its backlog is full: nothing tells when it no longer is, connect(2) included.
     const bool busy = begun.error().os_error == EAGAIN;
     const bool again = busy || (may_come_back(begun.error()) && Clock::now() < patience);
