@@ -25,11 +25,12 @@ double seconds(Nanoseconds time) {
 }
 
 Nanoseconds holding_time(Dice& dice) {
-  const std::int64_t kind = dice.between(1, 200);
-  if (kind <= 110) return 0;
-  if (kind <= 180) return dice.between(0, 2 * kMillisecond);
-  if (kind <= 198) return dice.between(2 * kMillisecond, 10 * kMillisecond);
-  return dice.between(50 * kMillisecond, 400 * kMillisecond);
+  const std::int64_t kind = dice.between(1, 100);
+  if (kind <= 55) return 0;
+  if (kind <= 90) return dice.between(0, 2 * kMillisecond);
+  if (kind <= 98) return dice.between(2 * kMillisecond, 10 * kMillisecond);
+  // Through a restart or two.
+  return dice.between(50 * kMillisecond, 500 * kMillisecond);
 }
 
 }  // namespace

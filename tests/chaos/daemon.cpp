@@ -102,9 +102,9 @@ void Daemon::end() {
 void Daemon::strike() {
   const std::int64_t kind = dice_.between(1, 100);
   strike_at_ = now() + next_life();
-  if (kind <= 70) return kill();
-  if (kind <= 80) return terminate();
-  stop(kind <= 90);
+  if (kind <= 76) return kill();
+  if (kind <= 84) return terminate();
+  stop(kind <= 92);
 }
 
 void Daemon::touch() {
@@ -156,11 +156,12 @@ void Daemon::resume() {
 }
 
 // From its start. A new daemon lets those come back first who waited before, for a quarter of a
-// second: one half of all ends within that.
+// second: many end within that.
 Nanoseconds Daemon::next_life() {
-  if (dice_.percent(50)) return dice_.between(0, 250 * kMillisecond);
-  if (dice_.percent(90)) return dice_.between(250 * kMillisecond, 700 * kMillisecond);
-  return dice_.between(700 * kMillisecond, 2500 * kMillisecond);
+  const std::int64_t kind = dice_.between(1, 100);
+  if (kind <= 60) return dice_.between(0, 250 * kMillisecond);
+  if (kind <= 95) return dice_.between(250 * kMillisecond, 600 * kMillisecond);
+  return dice_.between(600 * kMillisecond, 2500 * kMillisecond);
 }
 
 Nanoseconds Daemon::next_gap() {

@@ -21,9 +21,9 @@ namespace {
 
 #ifdef __SANITIZE_THREAD__
 // ThreadSanitizer lets no child of a process with threads start one itself.
-constexpr bool kChildrenMayLock = false;
+constexpr bool kChildrenMayLock = true;
 #else
-constexpr bool kChildrenMayLock = false;
+constexpr bool kChildrenMayLock = true;
 #endif
 
 // A place for a forked child among the participants; none where all are taken.

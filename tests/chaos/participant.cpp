@@ -142,6 +142,8 @@ bool Participant::may_be_late(const Other& other) const {
   // locketctl gives up a lock that it was granted when it cannot tell the daemon to watch over it.
   if (member.kind == Kind::run && world_.epoch != theirs.epoch) return true;
   if (world_.lives == theirs.lives) return false;
+  // At a deadline within that time the daemon tries the lock as it stands.
+  if (slot_.deadline <= now()) return true;
   return member.stops != theirs.stops || world_.machine_stalled + kSecond > theirs.asked;
 }
 
