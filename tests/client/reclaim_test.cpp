@@ -1,8 +1,11 @@
 // What becomes of claims when the daemon that knew them is gone (C9), by the protocol.
 
+#include <unistd.h>
+
 #include <vector>
 
 #include "tests/client/reclaim_fixture.hpp"
+#include "tests/support/process_facts.hpp"
 
 namespace locket::client {
 namespace {
@@ -41,6 +44,19 @@ TEST_F(ReclaimTest, Every_daemon_is_told_one_after_the_other_C9) {
     succeed();
     EXPECT_EQ(daemon.next_call<proto::Reclaim>().token, 7U);
   }
+}
+
+TEST_F(ReclaimTest, Ten_thousand_daemons_leave_nothing_behind_C9) {
+  const auto lock = make(path);
+  acquire(*lock, 7);
+  for (int life = 0; life < 10'000; ++life) {
+    succeed();
+    const auto request = daemon.next();
+    ASSERT_EQ(std::get<proto::Reclaim>(request.call).token, 7U);
+    daemon.reply(request.id, proto::Grant{7});
+  }
+  EXPECT_LT(test::open_descriptors(::getpid()).size(), 100U);
+  EXPECT_LT(test::threads_of(::getpid()).size(), 10U);
 }
 
 TEST_F(ReclaimTest, A_wait_goes_on_with_its_place_and_the_time_that_is_left_C9) {

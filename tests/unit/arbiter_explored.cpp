@@ -223,7 +223,7 @@ void Explored::begin(Ticket ticket, Attempt attempt) {
   expect(known.state == (checking ? State::returns : State::waits), "tried without reason");
   expect(checking || !ours_exclude(*found), "tried although one of ours excludes it");
   const bool others_come_back =
-      is_recovering(known.file) || std::ranges::any_of(known_, [&](const Entry& other) {
+      (recovering_ && !known.last_try) || std::ranges::any_of(known_, [&](const Entry& other) {
         return other.second.file == known.file && other.second.attempt == Attempt::checking;
       });
   expect(attempt != Attempt::trying || !others_come_back, "tried before others have come back");
