@@ -100,8 +100,8 @@ TEST_F(Deaths, Ten_thousand_sessions_leave_nothing_behind) {
   const auto memory = resident_bytes(daemon.pid());
   for (int i = kSessions / 10; i < kSessions; ++i) use();
   ASSERT_TRUE(eventually(settled));
-  EXPECT_EQ(open_descriptors(daemon.pid()).size(), descriptors);
-  EXPECT_EQ(threads_of(daemon.pid()).size(), threads);
+  EXPECT_TRUE(eventually([&] { return open_descriptors(daemon.pid()).size() <= descriptors; }));
+  EXPECT_LE(threads_of(daemon.pid()).size(), threads);
   const auto after = resident_bytes(daemon.pid());
   std::cout << "resident: " << memory / 1024 << " KiB, then " << after / 1024 << " KiB\n";
   EXPECT_LT(after, memory + (std::size_t{64} << 20));

@@ -270,7 +270,7 @@ TEST_F(Crowds, Ten_thousand_sessions_of_a_user_keep_nobody_else_out_C15) {
     EXPECT_LE(client.call("status")["sessions"], 8'192 + 2);
     EXPECT_LT(longest_turn(), 5);
   }
-  EXPECT_TRUE(eventually([&] { return open_descriptors(daemon_->pid()).size() == before; }));
+  EXPECT_TRUE(eventually([&] { return open_descriptors(daemon_->pid()).size() <= before; }));
 }
 
 TEST_F(Crowds, A_hundred_thousand_waits_of_a_user_keep_nobody_else_waiting_C15) {
