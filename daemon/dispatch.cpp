@@ -35,6 +35,10 @@ constexpr std::size_t kRefusalsAtOnce = 64;
 // Of one session, unanswered: lists are answered one a pass, so that they could pile up.
 constexpr std::size_t kMaxPendingLists = 64;
 
+// An end of the recovery that is noticed so late: this process itself stood still, as after
+// SIGSTOP, and those who came back in time are yet to be heard.
+constexpr std::chrono::milliseconds kStandstill{50};
+
 // Rounded up: never early (C3).
 std::chrono::nanoseconds nanoseconds_of(proto::Seconds timeout) {
   return std::chrono::ceil<std::chrono::nanoseconds>(timeout);
@@ -137,11 +141,7 @@ bool Dispatch::outlives_connection(SessionId session) {
 // that a client who never stops talking cannot keep the loop here (C15).
 void Dispatch::settle() {
   pump();  // what the OS locks reported from outside of any request
-  if (recovery_end_ && sessions_.now().steady >= *recovery_end_) {
-    recovery_end_.reset();
-    arbiter_.end_recovery();
-    pump();
-  }
+  end_recovery_in_time();
   const auto due = arbiter_.due(sessions_.now().steady, kRefusalsAtOnce);
   if (due.empty() && lists_.empty()) return;
 
@@ -161,6 +161,18 @@ void Dispatch::settle() {
 void Dispatch::recover_until(Monotonic end) {
   arbiter_.begin_recovery();
   recovery_end_ = end;
+}
+
+void Dispatch::end_recovery_in_time() {
+  const Monotonic now = sessions_.now().steady;
+  if (!recovery_end_ || now < *recovery_end_) return;
+  if (now >= *recovery_end_ + kStandstill) {
+    recovery_end_ = now + 2 * kStandstill;
+    return;
+  }
+  recovery_end_.reset();
+  arbiter_.end_recovery();
+  pump();
 }
 
 std::optional<Monotonic> Dispatch::next_deadline() const {

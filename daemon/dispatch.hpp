@@ -102,6 +102,8 @@ class Dispatch {
   using Request = locket::proto::Request;
   using Descriptors = std::deque<locket::proto::Descriptor>;
 
+  void end_recovery_in_time();
+
   using Outcome = std::expected<void, locket::proto::Error>;
   Outcome serve(Client& client, const Request& request, Descriptors& descriptors);
   Outcome handle(Client&, const Request&, const locket::proto::Hello&, Descriptors&);
