@@ -38,6 +38,7 @@ constexpr std::size_t kMaxPendingLists = 64;
 // An end of the recovery that is noticed so late: this process itself stood still, as after
 // SIGSTOP, and those who came back in time are yet to be heard.
 constexpr std::chrono::milliseconds kStandstill{50};
+constexpr int kMaxProlongations = 4;  // on a machine that is always late, it has to end as well
 
 // Rounded up: never early (C3).
 std::chrono::nanoseconds nanoseconds_of(proto::Seconds timeout) {
@@ -166,7 +167,8 @@ void Dispatch::recover_until(Monotonic end) {
 void Dispatch::end_recovery_in_time() {
   const Monotonic now = sessions_.now().steady;
   if (!recovery_end_ || now < *recovery_end_) return;
-  if (now >= *recovery_end_ + kStandstill) {
+  if (now >= *recovery_end_ + kStandstill && prolongations_ < kMaxProlongations) {
+    ++prolongations_;
     recovery_end_ = now + 2 * kStandstill;
     return;
   }

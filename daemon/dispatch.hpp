@@ -149,6 +149,7 @@ class Dispatch {
   const Instant started_;
   Arbiter arbiter_;
   std::optional<Monotonic> recovery_end_;
+  int prolongations_ = 0;  // of the recovery
   boost::unordered_flat_map<SessionId, Client> clients_;
   boost::unordered_flat_map<UserId, std::size_t> sessions_of_;  // who has any
   std::map<SessionId, std::deque<PendingList>> lists_;
