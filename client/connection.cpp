@@ -111,8 +111,12 @@ std::expected<Pending, Error> Connection::start(Claim claim, TimePoint until) {
                                  slot.claim->deadline.transform(left_until), slot.claim->reason};
     done = send(proto::encode(proto::Request{slot.id, request}), slot.id,
                 slot.claim->descriptor.get());
-    // Where the session has ended, the claim is still here for the next one.
-    if (!done && done.error().code == Errc::connection_lost) done = {};
+    // Where the session has ended before any of this went out, the claim is still here for the next
+    // one, which may be with another daemon.
+    if (!done && done.error().code == Errc::connection_lost) {
+      slot.first_session = slot.session = 0;
+      done = {};
+    }
   }
   lock.unlock();
   if (!done) return std::unexpected(done.error());  // and abandons it

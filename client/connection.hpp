@@ -196,7 +196,7 @@ class Connection {
   proto::RequestId last_id_ = 0;
   std::map<proto::RequestId, Slot*> pending_;  // unanswered ones, oldest first
   Slot* leader_ = nullptr;
-  bool leader_sleeps_ = false;  // in poll(2), with the mutex given up
+  bool leader_sleeps_ = false;  // in poll(2), where only its channel wakes it
 
   // Claims that are told again.
   std::deque<Untold> untold_;

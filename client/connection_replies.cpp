@@ -110,9 +110,10 @@ void Connection::settle(proto::RequestId id, proto::Answer answer) {
   }
   drop(slot);
   slot.answer = std::move(answer);
+  // Somebody else may have read what the leader waits for: the keeper in its turn, or who failed to
+  // send. That is no event for a leader who sleeps in poll(2).
+  if (&slot == leader_ && leader_sleeps_) channel_->wake();
   slot.wake.notify_one();
-  // Read by the keeper, or by one who sends: the leader itself would sleep on.
-  if (leader_ == &slot && leader_sleeps_) channel_->wake();
 }
 
 // Out of all tables. Says whether the daemon of this session does not know of it yet.
