@@ -45,6 +45,22 @@ std::chrono::nanoseconds nanoseconds_of(proto::Seconds timeout) {
   return std::chrono::ceil<std::chrono::nanoseconds>(timeout);
 }
 
+std::unexpected<Error> no_id(const proto::Request& request) {
+  return fail(Errc::invalid_request,
+              fmt::format("\"{}\" needs an \"id\"", proto::method_of(request.call)));
+}
+
+std::unexpected<Error> id_in_use(RequestId id) {
+  return fail(Errc::invalid_request,
+              fmt::format("the id {} is in use, or the token: its lock is held or waited for", id));
+}
+
+Claim claim_of(const proto::Acquire& acquire) {
+  Claim claim{.mode = acquire.mode, .path = acquire.path, .reason = acquire.reason};
+  if (acquire.timeout) claim.timeout = nanoseconds_of(*acquire.timeout);
+  return claim;
+}
+
 double seconds_between(Monotonic from, Monotonic to) {
   const double seconds = proto::Seconds(to - from).count();
   return std::round(seconds * 1e6) / 1e6;
@@ -119,6 +135,7 @@ void Dispatch::closed(SessionId session) {
   }
   clients_.erase(client);
   lists_.erase(session);
+  openings_.forget(session);
   arbiter_.disconnect(session);
   pump();
   log::debug("session {}: closed", session);
@@ -133,6 +150,7 @@ void Dispatch::violated(SessionId session, const Error& error) {
 bool Dispatch::outlives_connection(SessionId session) {
   if (!clients_.at(session).detached) return false;
   lists_.erase(session);
+  openings_.forget(session);
   arbiter_.stop_waiting(session);
   pump();
   return true;
@@ -220,11 +238,51 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Acquire& acquire, Descriptors& descriptors) {
-  auto file = take_requested_file(*client.peer, acquire, descriptors);
-  if (!file) return std::unexpected(file.error());
-  Claim claim{.mode = acquire.mode, .path = acquire.path, .reason = acquire.reason};
-  if (acquire.timeout) claim.timeout = nanoseconds_of(*acquire.timeout);
-  return enter(client, request, std::move(*file), std::move(claim), std::nullopt);
+  if (descriptors.empty()) return open(client, request, acquire);
+  auto file = take_passed_file(descriptors);
+  if (!file) return std::unexpected(std::move(file.error()));
+  return enter(client, request, std::move(*file), claim_of(acquire), std::nullopt);
+}
+
+// A path alone.
+Dispatch::Outcome Dispatch::open(Client& client, const Request& request,
+                                 const proto::Acquire& acquire) {
+  const auto path = path_to_open(*client.peer, acquire);
+  if (!path) return std::unexpected(path.error());
+  if (!request.id) return no_id(request);
+  if (openings_.size() == proto::kMaxRequestsPerSession) {
+    return fail(Errc::limit_reached,
+                fmt::format("{} files are being opened for user {} already, which is the limit",
+                            openings_.size(), client.peer->uid));
+  }
+  const auto number = openings_.begin(client.session, *request.id);
+  if (!number) return id_in_use(*request.id);
+  os_locks_.open(*path, client.peer->uid,
+                 [this, session = client.session, user = client.peer->uid, request,
+                  number = *number, asked = sessions_.now().steady](auto file) {
+                   if (openings_.end(session, *request.id, number)) {
+                     file_opened(clients_.at(session), request, asked, std::move(file));
+                   } else if (file) {
+                     os_locks_.dispose(std::move(*file), user);
+                   }
+                 });
+  return {};
+}
+
+void Dispatch::file_opened(Client& client, const Request& request, Monotonic asked,
+                           std::expected<Descriptor, Error> file) {
+  Outcome outcome;
+  if (file) {
+    Claim claim = claim_of(std::get<proto::Acquire>(request.call));
+    if (claim.timeout) {
+      const std::chrono::nanoseconds taken = sessions_.now().steady - asked;
+      claim.timeout = std::max(*claim.timeout - taken, std::chrono::nanoseconds(0));
+    }
+    outcome = enter(client, request, std::move(*file), std::move(claim), std::nullopt);
+  } else {
+    outcome = std::unexpected(std::move(file.error()));
+  }
+  if (!outcome) reply(client.session, request.id, proto::Failure{outcome.error(), {}});
 }
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
@@ -251,10 +309,8 @@ Dispatch::Outcome Dispatch::enter(Client& client, const Request& request, Descri
 // A claim goes to the arbiter, and its descriptor to the OS locks.
 Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, Descriptor& file,
                                   Claim claim, const std::optional<Former>& former) {
-  if (!request.id) {
-    return fail(Errc::invalid_request,
-                fmt::format("\"{}\" needs an \"id\"", proto::method_of(request.call)));
-  }
+  if (!request.id) return no_id(request);
+  if (openings_.has(client.session, *request.id)) return id_in_use(*request.id);
   if (arbiter_.entries_of(client.session) >= proto::kMaxRequestsPerSession) {
     return fail(Errc::limit_reached,
                 fmt::format("this session holds or waits for {} locks, which is the limit",
@@ -277,11 +333,7 @@ Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, Descri
              proto::name_of(claim.mode));
   const auto ticket = former ? arbiter_.reclaim(sessions_.now(), std::move(claim), *former)
                              : arbiter_.acquire(sessions_.now(), std::move(claim));
-  if (!ticket) {
-    return fail(Errc::invalid_request,
-                fmt::format("the id {} is in use, or the token: its lock is held or waited for",
-                            *request.id));
-  }
+  if (!ticket) return id_in_use(*request.id);
   os_locks_.adopt(*ticket, {std::move(file), *location, client.peer->uid});
   return {};
 }
@@ -310,7 +362,10 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Cancel& cancel, Descriptors&) {
-  if (!arbiter_.cancel(client.session, cancel.request)) {
+  if (openings_.cancel(client.session, cancel.request)) {
+    reply(client.session, cancel.request,
+          proto::Failure{{Errc::cancelled, "the request was cancelled"}, {}});
+  } else if (!arbiter_.cancel(client.session, cancel.request)) {
     return fail(Errc::not_held,
                 fmt::format("no lock is held or waited for by the id {}", cancel.request));
   }

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "daemon/arbiter.hpp"
+#include "daemon/openings.hpp"
 #include "daemon/os_locks.hpp"
 #include "daemon/peer.hpp"
 #include "daemon/user_limits.hpp"
@@ -114,6 +115,9 @@ class Dispatch {
   Outcome handle(Client&, const Request&, const locket::proto::Detach&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::List&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::Status&, Descriptors&);
+  Outcome open(Client&, const Request&, const locket::proto::Acquire&);
+  void file_opened(Client&, const Request&, Monotonic asked,
+                   std::expected<locket::proto::Descriptor, locket::proto::Error> file);
   Outcome enter(Client&, const Request&, locket::proto::Descriptor file, Claim claim,
                 const std::optional<Former>& former);
   Outcome admit(Client&, const Request&, locket::proto::Descriptor& file, Claim claim,
@@ -152,6 +156,7 @@ class Dispatch {
   int prolongations_ = 0;  // of the recovery
   boost::unordered_flat_map<SessionId, Client> clients_;
   boost::unordered_flat_map<UserId, std::size_t> sessions_of_;  // who has any
+  Openings openings_;
   std::map<SessionId, std::deque<PendingList>> lists_;
   SessionId last_listed_ = 0;      // whose turn it was
   std::uint64_t last_list_ = 0;    // that came

@@ -30,6 +30,7 @@ class FlockLocks final : public OsLocks {
 
   void report_to(Report report) override { report_ = std::move(report); }
   void adopt(Ticket ticket, PassedFile file) override;
+  void open(const std::string& path, UserId user, Opened opened) override;
   void dispose(locket::proto::Descriptor file, UserId user) override;
   [[nodiscard]] std::size_t calls_pending(UserId user) const override;
   [[nodiscard]] int descriptor(Ticket ticket) const override {

@@ -9,10 +9,13 @@
 #include "daemon/flock_locks.hpp"
 #include "daemon/held_flock.hpp"
 #include "daemon/log.hpp"
+#include "daemon/requested_file.hpp"
 
 namespace locketd {
 
 using locket::proto::Descriptor;
+using locket::proto::Errc;
+using locket::proto::Error;
 
 namespace {
 
@@ -59,6 +62,17 @@ void FlockLocks::adopt(Ticket ticket, PassedFile file) {
   const bool local = devices_.include(file.location);
   files_.emplace(ticket, Custody{std::make_shared<Descriptor>(std::move(file.descriptor)),
                                  file.location.file, file.user, local});
+}
+
+void FlockLocks::open(const std::string& path, UserId user, Opened opened) {
+  auto file = std::make_shared<std::expected<Descriptor, Error>>();
+  SlowFiles::Call call = [path, file] {
+    *file = open_path(path);
+    return 0;
+  };
+  const auto done = [file, opened](int) { opened(std::move(*file)); };
+  if (slow_.run(user, std::move(call), done)) return;
+  opened(std::unexpected(Error{Errc::bad_file, "no thread to open the file with", EAGAIN}));
 }
 
 void FlockLocks::dispose(Descriptor file, UserId user) {

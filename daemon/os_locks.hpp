@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstddef>
+#include <expected>
 #include <functional>
+#include <string>
 
 #include "daemon/arbiter.hpp"
 #include "proto/descriptor.hpp"
@@ -36,6 +38,11 @@ class OsLocks {
 
   // Takes custody of the descriptor until discard().
   virtual void adopt(Ticket ticket, PassedFile file) = 0;
+
+  // Opens a path for this user, and tells, perhaps later, what came of it.
+  using Opened =
+      std::function<void(std::expected<locket::proto::Descriptor, locket::proto::Error>)>;
+  virtual void open(const std::string& path, UserId user, Opened opened) = 0;
 
   // Closes a descriptor that came from a client of this user and that nothing will be done with.
   // None may be closed elsewhere: its file system could keep the loop waiting (C15).

@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <expected>
+#include <string>
 
 #include "daemon/peer.hpp"
 #include "proto/descriptor.hpp"
@@ -19,11 +20,13 @@ namespace locketd {
 std::expected<locket::proto::Descriptor, locket::proto::Error> take_passed_file(
     std::deque<locket::proto::Descriptor>& descriptors);
 
-// The same where there is one; opens the path, which may create the file, where there is
-// none and the peer is the daemon's own user in the daemon's own mount namespace. Else
-// Errc::not_permitted; Errc::invalid_params or Errc::bad_file for a path that cannot be opened.
-std::expected<locket::proto::Descriptor, locket::proto::Error> take_requested_file(
-    const Peer& peer, const locket::proto::Acquire& acquire,
-    std::deque<locket::proto::Descriptor>& descriptors);
+// The path to open for a request that came without a descriptor, where the peer is the daemon's own
+// user in the daemon's own mount namespace. Else Errc::not_permitted, or Errc::invalid_params.
+std::expected<std::string, locket::proto::Error> path_to_open(
+    const Peer& peer, const locket::proto::Acquire& acquire);
+
+// May create the file. Waits as long as the file system likes (C15), so not on the loop.
+// Thread-safe. Errc::bad_file where it cannot be opened.
+std::expected<locket::proto::Descriptor, locket::proto::Error> open_path(const std::string& path);
 
 }  // namespace locketd

@@ -21,9 +21,18 @@ std::unexpected<Error> fail(Errc code, std::string message) {
   return std::unexpected(Error{code, std::move(message)});
 }
 
+}  // namespace
+
+std::expected<Descriptor, Error> take_passed_file(std::deque<Descriptor>& descriptors) {
+  Descriptor file = std::move(descriptors.front());
+  descriptors.pop_front();
+  if (!file) return std::unexpected(out_of_descriptors());
+  return file;
+}
+
 // A path without a descriptor is opened with the daemon's rights, so it must be the daemon's own
 // user who asks (C14), and no relative path: the working folder is the client's.
-std::expected<Descriptor, Error> open_for(const Peer& peer, const proto::Acquire& acquire) {
+std::expected<std::string, Error> path_to_open(const Peer& peer, const proto::Acquire& acquire) {
   if (peer.uid != ::geteuid() || !shares_our_files(peer)) {
     return fail(
         Errc::not_permitted,
@@ -39,24 +48,13 @@ std::expected<Descriptor, Error> open_for(const Peer& peer, const proto::Acquire
         fmt::format("\"path\" must be absolute where no descriptor comes with the request: {}",
                     acquire.path));
   }
-  auto file = proto::open_lock_file(*path);
+  return *path;
+}
+
+std::expected<Descriptor, Error> open_path(const std::string& path) {
+  auto file = proto::open_lock_file(path);
   if (!file) return fail(Errc::bad_file, file.error().message);
   return file;
-}
-
-}  // namespace
-
-std::expected<Descriptor, Error> take_passed_file(std::deque<Descriptor>& descriptors) {
-  Descriptor file = std::move(descriptors.front());
-  descriptors.pop_front();
-  if (!file) return std::unexpected(out_of_descriptors());
-  return file;
-}
-
-std::expected<Descriptor, Error> take_requested_file(const Peer& peer,
-                                                     const proto::Acquire& acquire,
-                                                     std::deque<Descriptor>& descriptors) {
-  return descriptors.empty() ? open_for(peer, acquire) : take_passed_file(descriptors);
 }
 
 }  // namespace locketd

@@ -32,6 +32,9 @@ class FakeKernel final : public locketd::OsLocks {
 
   void report_to(Report report) override { report_ = std::move(report); }
   void adopt(Ticket ticket, locketd::PassedFile file) override;
+  void open(const std::string& path, locketd::UserId, Opened opened) override {
+    opened(proto::open_lock_file(path));
+  }
   void dispose(proto::Descriptor, locketd::UserId) override {}
   [[nodiscard]] std::size_t calls_pending(locketd::UserId) const override { return 0; }
   [[nodiscard]] int descriptor(Ticket ticket) const override;

@@ -343,6 +343,45 @@ TEST_F(Stalls, A_lock_that_the_file_system_keeps_itself_can_be_reclaimed_C9) {
   }
 }
 
+// ---- A path alone, which the daemon opens itself ----
+
+TEST_F(Stalls, Opening_a_path_hangs_and_nobody_else_notices_C15) {
+  SlowFileSystem slow;
+  SKIP_UNLESS_MOUNTED(slow);
+  RawClient victim(daemon.socket());
+  RawClient leaver(daemon.socket());
+  slow.stall("open");
+  const auto ask = [](RawClient& client, const std::string& name) {
+    return client.start("acquire", {{"path", name}, {"timeout", 3600}});
+  };
+  const Id kept = ask(victim, slow / "one");
+  const Id cancelled = ask(victim, slow / "two");
+  ask(leaver, slow / "three");
+  ASSERT_TRUE(eventually([&] { return slow.held("open") == 3; }));
+  std::cout << "worst answer while open hangs: " << expect_service() * 1e3 << " ms\n";
+
+  // Its id is in use.
+  victim.send(
+      {{"jsonrpc", "2.0"}, {"id", kept}, {"method", "acquire"}, {"params", {{"path", path}}}});
+  EXPECT_EQ(name_of(victim.error(kept)), "invalid_request");
+  victim.call("cancel", {{"id", cancelled}});
+  EXPECT_EQ(name_of(victim.error(cancelled)), "cancelled");
+  // The same id again, while what it first asked for is still being opened.
+  victim.send(
+      {{"jsonrpc", "2.0"}, {"id", cancelled}, {"method", "acquire"}, {"params", {{"path", path}}}});
+  const Token token = victim.granted(cancelled);
+  leaver.close();
+  EXPECT_TRUE(eventually([&] { return cal.call("status")["sessions"] == 4; }));
+  slow.go();
+  const Token granted = victim.granted(kept);
+  EXPECT_FALSE(kernel_admits(slow / "one"));
+  EXPECT_TRUE(eventually([&] { return kernel_admits(slow / "two"); }));
+  EXPECT_TRUE(eventually([&] { return kernel_admits(slow / "three"); }));
+  victim.release(token);
+  victim.release(granted);
+  victim.close();
+}
+
 // ---- What is no file, and hangs all the same ----
 
 TEST_F(Stalls, A_socket_that_lingers_in_place_of_a_file_keeps_nobody_waiting_C15) {
