@@ -69,7 +69,7 @@ class BreachLog {
  private:
   struct Line {
     std::atomic<bool> written;
-    std::array<char, 240> text;
+    std::array<char, 320> text;
   };
 
   void write(Breach breach, std::string_view text) {

@@ -160,8 +160,11 @@ void Contender::judge_failure(locket_code code, const std::string& message, cons
     return;
   }
   // Only while there is no daemon, and only for what no daemon knew of.
-  if (code == LOCKET_NO_DAEMON && !participant_.was_seen_waiting() &&
-      (!participant_.daemon_was_there() || participant_.was_stopped())) {
+  const bool has_reason = !participant_.daemon_was_there() || participant_.was_stopped() ||
+                          participant_.machine_stood_still();
+  // The library tries for a second to get a word in, where one daemon after the other dies.
+  const bool gave_up = code == LOCKET_CONNECTION_LOST && now() - began > kSecond * 9 / 10;
+  if ((code == LOCKET_NO_DAEMON || gave_up) && has_reason && !participant_.was_seen_waiting()) {
     ++world_.counters.refusals.at(static_cast<std::size_t>(Refusal::no_daemon));
     return;
   }
@@ -181,7 +184,7 @@ void Contender::judge_timeout(const Wish& wish, Nanoseconds began) {
   if (wish.timeout == 0) participant_.refused_at_once();
   if (participant_.was_stopped()) return;
   raise_to(world_.counters.worst_lateness, lateness);
-  if (lateness > kLateness) {
+  if (lateness > kLateness && !participant_.machine_stood_still()) {
     world_.breaches.add(Breach::late, "file {}: attempt {} gave up {:.3f} s late", wish.file,
                         participant_.reason(), seconds(lateness));
   }

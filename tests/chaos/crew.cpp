@@ -201,7 +201,9 @@ void Crew::judge_refusal(unsigned member) {
   const Hand& hand = hands_[member];
   const Nanoseconds lateness = now() - hand.started - hand.timeout;
   if (lateness < 0) world_.breaches.add(Breach::early, "process {}", hand.process.pid());
-  if (world_.members.at(member).stops == world_.slot(member, 0).stops && lateness > kLateness) {
+  const bool excused = world_.members.at(member).stops != world_.slot(member, 0).stops ||
+                       world_.machine_stalled > hand.started;
+  if (lateness > kLateness && !excused) {
     world_.breaches.add(Breach::late, "process {} gave up {:.3f} s late", hand.process.pid(),
                         static_cast<double>(lateness) / kSecond);
   }

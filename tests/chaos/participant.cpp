@@ -103,6 +103,10 @@ bool Participant::was_stopped() const {
   return member_of(index_).stops != slot_.stops;
 }
 
+bool Participant::machine_stood_still() const {
+  return world_.machine_stalled + kSecond > slot_.asked;
+}
+
 // ---- Order ----
 
 void Participant::note_who_waits() {
@@ -128,9 +132,12 @@ void Participant::check_order() {
       continue;
     }
     world_.breaches.add(
-        Breach::overtaken, "file {}: {} got the lock before {}, which waited {:.3f} s, {} lives",
+        Breach::overtaken,
+        "file {}: {} got the lock before {}, which waited {:.3f} s, {} lives of the daemon, last "
+        "touched {:.3f} s ago",
         claim_.file, name_of(index_), name_of(other.slot),
-        static_cast<double>(now() - theirs.asked) / kSecond, world_.lives - theirs.lives);
+        static_cast<double>(now() - theirs.asked) / kSecond, world_.lives - theirs.lives,
+        static_cast<double>(now() - world_.daemon_touched) / kSecond);
   }
 }
 

@@ -52,6 +52,8 @@ class Participant {
   [[nodiscard]] bool was_seen_waiting() const { return slot_.seen == claim_.word(); }
   // Whether this process was stopped since ask().
   [[nodiscard]] bool was_stopped() const;
+  // Whether the machine kept everybody waiting since then, or nearly so.
+  [[nodiscard]] bool machine_stood_still() const;
 
  private:
   struct Other {

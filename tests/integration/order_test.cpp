@@ -227,5 +227,29 @@ TEST_F(Order, A_later_shared_request_never_overtakes_C4) {
   cal.granted(later);
 }
 
+// ---- Restarts (C9) ----
+
+TEST_F(Order, A_daemon_that_stood_still_hears_who_came_back_before_it_grants_C9) {
+  daemon.stop();
+  const auto begin = Clock::now();
+  daemon.start();
+  RawClient later(daemon.socket());
+  const auto file = open_file(path);
+  const Id later_wait = later.start("reclaim", {{"path", path}, {"ticket", 20}}, {file.get()});
+  ASSERT_TRUE(later.waits(later_wait) || seconds_since(begin) > 0.2);
+  daemon.freeze();
+  if (seconds_since(begin) > 0.2) GTEST_SKIP() << "too slow: its time to come back was over";
+
+  const auto other_file = open_file(path);
+  RawClient earlier(daemon.socket(), RawClient::Greeting::none);
+  earlier.start("hello", {{"protocol", 1}});
+  const Id earlier_wait =
+      earlier.start("reclaim", {{"path", path}, {"ticket", 10}}, {other_file.get()});
+  let_pass(std::chrono::milliseconds(400));
+  daemon.thaw();
+  earlier.granted(earlier_wait);
+  EXPECT_TRUE(later.waits(later_wait));
+}
+
 }  // namespace
 }  // namespace locket::test
