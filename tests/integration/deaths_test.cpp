@@ -104,7 +104,9 @@ TEST_F(Deaths, Ten_thousand_sessions_leave_nothing_behind) {
   EXPECT_LE(threads_of(daemon.pid()).size(), threads);
   const auto after = resident_bytes(daemon.pid());
   std::cout << "resident: " << memory / 1024 << " KiB, then " << after / 1024 << " KiB\n";
-  EXPECT_LT(after, memory + (std::size_t{64} << 20));
+#ifndef LOCKET_SANITIZED  // which keeps what was freed, to notice its use
+  EXPECT_LT(after, memory + (std::size_t{16} << 20));
+#endif
 }
 
 }  // namespace
