@@ -122,8 +122,12 @@ Arbiter::Record* Arbiter::add(const Instant& now, Claim claim, Ticket ticket) {
   const auto [slot, is_new] = by_request_.try_emplace({claim.session, claim.request}, nullptr);
   if (!is_new) return nullptr;
   if (ticket == 0) ticket = next_stamp(now);
-  // Former tickets are what clients say that they are.
-  while (records_.contains(ticket) || abandoned_.contains(ticket)) ++ticket;
+  // Former tickets are what clients say that they are. Where so many say the same, looking for a
+  // place beside it would cost others their time (C15).
+  constexpr int kNeighbours = 1024;
+  const auto taken = [&] { return records_.contains(ticket) || abandoned_.contains(ticket); };
+  for (int i = 0; i < kNeighbours && taken(); ++i) ++ticket;
+  while (taken()) ticket = next_stamp(now);
 
   auto owned = std::make_unique<Record>();
   Record& record = *owned;
@@ -538,6 +542,12 @@ void Arbiter::visit(const Cursor& after, const Visitor& visitor) const {
 void Arbiter::visit(const FileId& file, const Cursor& after, const Visitor& visitor) const {
   const auto found = by_file_.find(file);
   if (found != by_file_.end()) visit_lock(*found->second, after.ticket, visitor);
+}
+
+std::optional<Ticket> Arbiter::ticket_of(SessionId session, Token token) const {
+  const auto found = by_token_.find({session, token});
+  if (found == by_token_.end() || !found->second->held) return std::nullopt;
+  return found->second->ticket;
 }
 
 void Arbiter::visit_session(SessionId session,

@@ -205,6 +205,9 @@ class Arbiter {
   void visit(const Cursor& after, const Visitor& visitor) const;
   void visit(const FileId& file, const Cursor& after, const Visitor& visitor) const;
 
+  // Of what the session holds by that token.
+  [[nodiscard]] std::optional<Ticket> ticket_of(SessionId session, Token token) const;
+
   // All of a session's.
   void visit_session(SessionId session, const std::function<void(const Entry&)>& visitor) const;
 

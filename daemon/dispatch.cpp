@@ -96,7 +96,8 @@ UserHas Dispatch::what_has(UserId user) const {
           os_locks_.calls_pending(user)};
 }
 
-void Dispatch::opened(SessionId session, const Peer& peer) {
+void Dispatch::opened(SessionId session, const Peer& peer, bool kept) {
+  if (kept) kept_.insert(session);
   clients_[session] = {.session = session, .peer = &peer, .stated_command = {}};
   ++sessions_of_[peer.uid];
   log::debug("session {}: opened by pid {}, uid {}", session, peer.pid, peer.uid);
@@ -134,6 +135,7 @@ void Dispatch::closed(SessionId session) {
     sessions_of_.erase(user);
   }
   clients_.erase(client);
+  kept_.erase(session);
   lists_.erase(session);
   openings_.forget(session);
   arbiter_.disconnect(session);
@@ -295,8 +297,13 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   if (!file) return std::unexpected(std::move(file.error()));
   Claim claim{.mode = reclaim.mode, .path = reclaim.path, .reason = reclaim.reason};
   if (reclaim.timeout) claim.timeout = nanoseconds_of(*reclaim.timeout);
-  return enter(client, request, std::move(*file), std::move(claim),
-               Former{reclaim.ticket, reclaim.token, nanoseconds_of(reclaim.age)});
+  auto outcome = enter(client, request, std::move(*file), std::move(claim),
+                       Former{reclaim.ticket, reclaim.token, nanoseconds_of(reclaim.age)});
+  if (outcome && reclaim.token) {
+    pump();  // so that there is always a holder
+    supersede(client, *reclaim.token);
+  }
+  return outcome;
 }
 
 Dispatch::Outcome Dispatch::enter(Client& client, const Request& request, Descriptor file,
@@ -408,6 +415,20 @@ void Dispatch::keep(const Client& client) {
   sessions_.keep(client.session, lines, files);
 }
 
+// A process whose session an earlier daemon kept, since it was becoming another, may come back by
+// itself: it was not yet, or could not. Then what was kept is one holder too many, on the same open
+// file description, and would stay one when the process has released.
+void Dispatch::supersede(const Client& client, Token token) {
+  for (const SessionId session : kept_) {
+    const auto ticket = arbiter_.ticket_of(session, token);
+    const bool same_process = clients_.at(session).peer->pid == client.peer->pid;
+    if (!ticket || !same_process || client.session == session || client.peer->pid <= 0) continue;
+    os_locks_.disown(*ticket);
+    arbiter_.release(session, token);
+    return;
+  }
+}
+
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const proto::List& list,
                                    Descriptors&) {
   if (!request.id) return {};
@@ -449,6 +470,8 @@ void Dispatch::pump() {
 void Dispatch::perform(const Granted& event) {
   log::debug("session {}: granted {}", event.session, event.token);
   reply(event.session, event.request, proto::Grant{event.token});
+  // Said before this: what the next daemon is to know has changed.
+  if (const Client& client = clients_.at(event.session); client.detached) keep(client);
 }
 
 void Dispatch::perform(const Queued& event) {

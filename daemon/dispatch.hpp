@@ -18,6 +18,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,7 +63,8 @@ class Dispatch {
   [[nodiscard]] std::expected<void, locket::proto::Error> admits(const Peer& peer) const;
 
   // The session's events, in this order; the peer lives until closed().
-  void opened(SessionId session, const Peer& peer);
+  // `kept`: an earlier daemon's, of a process that was becoming another.
+  void opened(SessionId session, const Peer& peer, bool kept = false);
   // An error where it can no longer be told which descriptor goes with which request. An empty
   // descriptor stands for one that the daemon could not take.
   [[nodiscard]] std::expected<void, locket::proto::Error> received(
@@ -139,6 +141,7 @@ class Dispatch {
 
   void reply(SessionId session, std::optional<RequestId> id, locket::proto::Answer answer);
   void keep(const Client& client);
+  void supersede(const Client& client, Token token);
   void drain(std::vector<SessionId> sessions);
   void answer_one_list();
   [[nodiscard]] locket::proto::Page page_of(const locket::proto::List& list) const;
@@ -156,6 +159,7 @@ class Dispatch {
   int prolongations_ = 0;  // of the recovery
   boost::unordered_flat_map<SessionId, Client> clients_;
   boost::unordered_flat_map<UserId, std::size_t> sessions_of_;  // who has any
+  std::set<SessionId> kept_;
   Openings openings_;
   std::map<SessionId, std::deque<PendingList>> lists_;
   SessionId last_listed_ = 0;      // whose turn it was

@@ -41,6 +41,7 @@ class FlockLocks final : public OsLocks {
   void check_lock(Ticket ticket, Mode mode) override;
   void abandon(Ticket ticket) override;
   void unlock(Ticket ticket) override;
+  void disown(Ticket ticket) override { files_.at(ticket).locked = false; }
   void discard(Ticket ticket) override;
 
   // Closes the descriptors without unlocking, so that holders keep their locks when the daemon ends

@@ -62,6 +62,9 @@ class OsLocks {
   virtual void check_lock(Ticket ticket, Mode mode) = 0;
 
   virtual void unlock(Ticket ticket) = 0;
+
+  // Its discard() will not unlock: another ticket answers for the same open file description now.
+  virtual void disown(Ticket ticket) = 0;
   virtual void abandon(Ticket ticket) = 0;
 
   // Unlocks explicitly where locked: copies of the descriptor that leaked to a dead client's

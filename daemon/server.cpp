@@ -267,7 +267,7 @@ void Server::Loop::restore(KeptSession kept) {
   auto session =
       std::make_shared<Session>(*this, id, Session::Socket(context_), std::move(kept.peer));
   sessions_.emplace(id, session);
-  dispatch_.opened(id, session->peer());
+  dispatch_.opened(id, session->peer(), true);
   restoring_ = true;
   for (const std::string& line : kept.lines) {
     std::ignore = dispatch_.received(id, line, kept.files);

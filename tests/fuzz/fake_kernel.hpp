@@ -43,6 +43,7 @@ class FakeKernel final : public locketd::OsLocks {
   void check_lock(Ticket ticket, Mode mode) override;
   void unlock(Ticket ticket) override { locks_.erase(ticket); }
   void abandon(Ticket ticket) override;
+  void disown(Ticket ticket) override { locks_.erase(ticket); }
   void discard(Ticket ticket) override;
 
   [[nodiscard]] std::size_t attempts() const { return attempts_.size(); }

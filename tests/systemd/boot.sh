@@ -38,6 +38,7 @@ trap cleanup EXIT
 
 cmake --install "$build" --prefix "$work/prefix" >/dev/null
 cp "$here/checks.sh" "$work/"
+cp "$build/bin/lock_program" "$work/prefix/bin/"
 
 cat >"$work/checks.target" <<'UNIT'
 [Unit]

@@ -84,6 +84,25 @@ kill -KILL "$old"
 check "a command that ended while no daemon was there holds nothing" until_works is_free
 check "and nobody is listed" until_works knows_nobody
 
+# Kept for the next daemon, too, but it comes back by itself: it did not become another after all.
+mkfifo /tmp/orders
+lock_program </tmp/orders >/tmp/answers &
+exec 9>/tmp/orders
+answered() { grep -q "$1" /tmp/answers; }
+holders() { locketctl list /tmp/back --json | jq '[.locks[].holders[]] | length'; }
+has_one_holder() { [[ $(holders) == 1 ]]; }
+printf '%s\n' 'lock /tmp/back' 'become /tmp/back /nowhere' >&9
+check "a program stays what it is when it cannot become another" until_works answered 'still here'
+old=$(main_pid)
+check "its daemon is killed" kill -KILL "$old"
+check "another takes its place" until_works is_new_daemon "$old"
+check "and knows one holder, not two" until_works has_one_holder
+echo 'release /tmp/back' >&9
+check "the program releases" until_works answered released
+check "and nobody is listed, although it lives" until_works knows_nobody
+check "and the lock can be had" locketctl run -n /tmp/back -- true
+exec 9>&-
+
 # A user's manager, as user@.service would start it if there were a login service here.
 install -d -m 0700 /run/user/0
 export XDG_RUNTIME_DIR=/run/user/0
