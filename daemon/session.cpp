@@ -183,8 +183,9 @@ void Session::handle_lines() {
   // A line that has begun may have its descriptor already, and others of the same message's.
   if (descriptors_.size() > (lines_.partial() ? proto::kMaxDescriptorsAhead : 0)) {
     violate({proto::Errc::invalid_request,
-             fmt::format("{} descriptors came that no request takes: one goes with each acquire",
-                         descriptors_.size())});
+             fmt::format(
+                 "{} descriptors came that no request takes: one goes with each acquire or reclaim",
+                 descriptors_.size())});
   }
 }
 
