@@ -104,6 +104,8 @@ std::expected<Pending, Error> Connection::start(Claim claim, TimePoint until) {
   std::expected<void, Error> done;
   while (done && !slot.answer && (channel_ == nullptr || slot.session != session_)) {
     done = ensure_connected(lock, until);
+    // That may have begun a session, which tells all claims, this one included, or have slept while
+    // another thread did: then nothing is left to do here.
     if (!done || slot.answer || slot.session == session_) continue;
     keeper_.start();
     slot.first_session = slot.session = session_;

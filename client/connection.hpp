@@ -15,7 +15,8 @@
 //
 // Invariants:
 //  1. Every Pending ends exactly once: by its answer, by being given up, or, where it is about no
-//     claim, by the connection's end. A later reply to one that was given up is ignored.
+//     claim (or about a claim that the first daemon to hear of it would not greet), by the
+//     connection's end. A later reply to one that was given up is ignored.
 //  2. While there is a session and anybody is in wait() and not yet answered, there is a leader, or
 //     one has been woken to become it: who leaves wait() with no leader in place wakes the follower
 //     that waits longest.

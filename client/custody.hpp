@@ -1,8 +1,8 @@
 // What this process holds. The descriptors in here keep the kernel's locks alive, with or without a
 // daemon (custody).
 //
-// Owned by Process (process.hpp). Thread-safe; never blocks and never calls out. Its mutex is taken
-// after the connection's where both are: see connection.hpp.
+// Owned by Process (process.hpp). Thread-safe; never blocks, and calls out only in with(). Its
+// mutex is taken after the connection's where both are: see connection.hpp.
 //
 // Invariants:
 //  1. A hold is in here from the moment that its grant was read until exactly one caller takes it

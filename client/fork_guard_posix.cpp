@@ -34,8 +34,8 @@ void after_fork_in_child(Process& process) {
   process.connection.forget();
   process.custody.forget();
   process.herald.forget();
-  after_fork_in_parent(
-      process);  // a mutex is unlocked by whom it was locked by: the forking thread
+  // A mutex is unlocked by whom it was locked by: the forking thread.
+  after_fork_in_parent(process);
 }
 
 }  // namespace locket::client

@@ -6,20 +6,27 @@
 // long as the daemon. One thread only.
 //
 // Invariants:
-//  1. A lock is known while somebody holds it, waits for it, or an OS attempt on it is under way.
+//  1. A lock is known while somebody holds it, waits for it, comes back to it, or the OS layer owes
+//     an answer about it.
 //  2. Waiters are served strictly in order of arrival (C4): only the head of a queue is ever tried,
 //     and only when its mode goes with all holders'.
-//  3. One OS attempt per lock at a time. An attempt for a waiter that leaves, or that is no longer
-//     the first, is abandoned: the lock stays busy until the OS layer reported how the attempt
-//     ended, so that a lock which nobody holds for long is never mistaken for an external holder's.
+//  3. One attempt (TryLock, and AwaitLock after it) per lock at a time, and none is begun while a
+//     CheckLock is out, of which there may be several. An attempt for a waiter that leaves, or that
+//     is no longer the first, is abandoned: the lock stays busy until the OS layer reported how the
+//     attempt ended, so that a lock which nobody holds for long is never mistaken for an external
+//     holder's.
 //  4. Nobody is a holder before the kernel said yes (C6): Granted comes out only after os_result.
 //  5. Each claim gets exactly one Granted or Refused, unless its session disconnects before, and
 //     its ticket exactly one Discard, after which the ticket means nothing.
-//  6. Tickets and tokens come from one counter that strictly increases (within this process always;
-//     across restarts as the wall clock does), so that those of an earlier daemon are smaller.
+//  6. Stamps (tickets, tokens) of this daemon's own come from one counter that strictly increases
+//     (within this process always; across restarts as the wall clock does), so that those of an
+//     earlier daemon are smaller. Tickets and tokens of reclaim() are what clients say: a taken
+//     ticket moves on to the next free one, and two sessions may name the same token.
 //  7. While recovering, no lock is tried: whoever waited under the daemon before this one comes
-//     back to a place ahead of all who came since (C9). Only for the first of a queue whose
-//     deadline comes meanwhile it is tried, since a free lock must not look taken (C3).
+//     back to a place ahead of all who came since (C9). Former holders are ones again at once,
+//     whoever wants an answer at once is answered when it is over, and only for the first of a
+//     queue whose deadline comes meanwhile the lock is tried, since a free one must not look taken
+//     (C3).
 
 #pragma once
 
@@ -133,7 +140,7 @@ struct AwaitLock {
   Ticket ticket;
   Mode mode;
 };
-struct CheckLock {  // is it locked already, by this very descriptor? never locks
+struct CheckLock {  // is it locked already, by this very descriptor? does not lock: see OsLocks
   Ticket ticket;
   Mode mode;
 };

@@ -35,8 +35,9 @@ constexpr std::size_t kRefusalsAtOnce = 64;
 // Of one session, unanswered: lists are answered one a pass, so that they could pile up.
 constexpr std::size_t kMaxPendingLists = 64;
 
-// An end of the recovery that is noticed so late: this process itself stood still, as after
-// SIGSTOP, and those who came back in time are yet to be heard.
+// The recovery's end is noticed later than this only where the process itself stood still (SIGSTOP,
+// a suspended machine). Its clients came back in time but are not heard yet, so it goes on for
+// twice as long: a pass of the loop that is itself just not late must fit.
 constexpr std::chrono::milliseconds kStandstill{50};
 constexpr int kMaxProlongations = 4;  // on a machine that is always late, it has to end as well
 
@@ -341,6 +342,7 @@ Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, Descri
   const auto ticket = former ? arbiter_.reclaim(sessions_.now(), std::move(claim), *former)
                              : arbiter_.acquire(sessions_.now(), std::move(claim));
   if (!ticket) return id_in_use(*request.id);
+  // In time: the arbiter's events about this ticket come out in pump(), after this.
   os_locks_.adopt(*ticket, {std::move(file), *location, client.peer->uid});
   return {};
 }

@@ -171,7 +171,8 @@ bool ExternalWaits::nudge() {
   return nudged;
 }
 
-// True where there are some to be retried. Those that are not local, and any that is interrupted.
+// Ends the interrupted waits that no thread has, and hands those for files that are not local to
+// SlowFiles. True while there are some of the latter.
 bool ExternalWaits::retry_others() {
   bool more = false;
   for (auto& [ticket, wait] : waits_) {

@@ -154,7 +154,7 @@ std::vector<KeptSession> KeptSessions::take(std::vector<Inherited::Named> kept,
   std::map<std::string, Parts> sessions;
   for (auto& [name, descriptor] : kept) {
     const auto dot = name.rfind('.');
-    if (dot == std::string::npos) continue;
+    if (dot == std::string::npos) continue;  // "predecessor", which is no session
     sort_in(sessions[name.substr(0, dot)], std::string_view(name).substr(dot + 1),
             std::move(descriptor));
   }

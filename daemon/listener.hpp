@@ -28,7 +28,8 @@ class Listener {
   [[nodiscard]] int descriptor() const { return socket_.get(); }
   [[nodiscard]] const std::string& path() const { return path_; }
 
-  // Whether a daemon has listened here before this one: its clients will come back.
+  // Whether a daemon has bound this path before: its clients will come back. Not known of a socket
+  // that was handed over: there Server's "predecessor" in the store tells.
   [[nodiscard]] bool had_predecessor() const { return had_predecessor_; }
 
  private:

@@ -57,8 +57,9 @@ class OsLocks {
   virtual void try_lock(Ticket ticket, Mode mode) = 0;
   virtual void await_lock(Ticket ticket, Mode mode) = 0;
 
-  // Whether this open file description has the lock already. Never locks: between a client's
-  // reclaim and its release, both on their way, that would take what others wait for (C7).
+  // Whether this open file description has the lock already. Does not lock: between a client's
+  // reclaim and its release, both on their way, that would take what others wait for (C7). On a
+  // FUSE file system that keeps its locks itself there is no other way to ask, so there it may.
   virtual void check_lock(Ticket ticket, Mode mode) = 0;
 
   virtual void unlock(Ticket ticket) = 0;

@@ -140,7 +140,8 @@ Server::Loop::Loop(Listener listener, const UserLimits& limits, std::vector<Inhe
 }
 
 bool Server::Loop::run() {
-  // So that the next daemon knows of this one, also where nothing else is kept.
+  // Any descriptor, under a name that tells the next daemon of this one, also where no session is
+  // kept. First forgotten: else each start would add one.
   manager_.forget("predecessor");
   manager_.keep("predecessor", spare_.get());
   manager_.tell("READY=1");

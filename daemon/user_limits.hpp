@@ -15,7 +15,7 @@ namespace locketd {
 
 struct UserLimits {
   // Far more than people and their services have, and less than would hurt: a session takes some
-  // kilobytes of memory and two descriptors, a claim less than one and one.
+  // kilobytes of memory and two descriptors, a claim less than a kilobyte and one descriptor.
   std::size_t sessions = 8'192;
   std::size_t held = 65'536;
   std::size_t waiting = 65'536;
@@ -28,7 +28,9 @@ UserLimits settled(UserLimits limits);
 struct UserHas {
   std::size_t sessions = 0;
   Arbiter::Use claims;
-  std::size_t calls = 0;  // under way on files, each with one that nobody may claim any more
+  // Under way on files: each keeps a descriptor, also when its claim is gone. One that is still
+  // claimed counts twice.
+  std::size_t calls = 0;
   [[nodiscard]] std::size_t descriptors() const;
 };
 

@@ -1,4 +1,6 @@
-// The bounds of the protocol. PROTOCOL.md lists them; each says why it is what it is.
+// The bounds of the protocol; those of the outbox are session.hpp's, that of unanswered lists
+// dispatch.cpp's, those of users user_limits.hpp's. PROTOCOL.md lists them all; each says why it is
+// what it is.
 
 #pragma once
 

@@ -1,6 +1,6 @@
 // A thread that wants locks, through liblocket, again and again.
 //
-// Owned by its process (worker.hpp); one thread only. Publishes all that it does (participant.hpp),
+// Owned by its process (roles.hpp); one thread only. Publishes all that it does (participant.hpp),
 // and judges what the library answers: timeouts, refusals without a reason, holds that got lost.
 
 #pragma once

@@ -3,9 +3,8 @@
 //
 // Invariants, each of which ends the process where it is broken:
 //  1. Every request with an id is answered once, and nothing else is answered.
-//  2. A client that was told of a grant has the kernel's lock until it releases it or goes (C6),
-//  and
-//     tokens only rise.
+//  2. A client that was told of a grant has the kernel's lock until it releases it or goes (C6).
+//     Tokens only rise.
 //  3. Whoever is granted a lock had nobody before it in its queue (C4).
 //  4. Nobody times out early (C3).
 //  5. `list` shows just those that hold and wait.

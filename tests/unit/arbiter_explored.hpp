@@ -5,9 +5,8 @@
 //  1. Nobody holds a lock together with somebody whom it excludes, nor without the kernel's.
 //  2. Only the first waiter is tried, only where it goes with the holders, one attempt at a time.
 //  3. No lost wake-up: where the first waiter could be tried, it is being tried.
-//  4. Nobody is granted a lock before somebody who came earlier; those who come back after a
-//  daemon's
-//     death are waited for, and have their places again.
+//  4. Nobody is granted a lock before somebody who came earlier; those who come back after the
+//     death of a daemon are waited for, and have their places again.
 //  5. Every claim is answered once; who does not wait is due as soon as somebody is in the way.
 //  6. Tickets are discarded once, when the kernel has nothing under way for them.
 //

@@ -13,14 +13,15 @@
  *  3. Threads. Every function may be called from any thread at any time, also on the same lock, but
  *     for locket_free and locket_error_free, which must be the last call on their object. A
  *     locket_error does not change. Not for signal handlers.
- *  4. Text. Paths are bytes that end with a NUL, as the kernel takes them. Everything else is
- * UTF-8; in texts that others chose (commands, reasons, and paths inside of messages) control
- *     characters and broken UTF-8 are escaped as \n, \xHH, so they are safe to print.
+ *  4. Text. Paths are bytes that end with a NUL, as the kernel takes them. All else is UTF-8; in
+ *     texts that others chose (commands, reasons, and paths inside of messages) control characters
+ *     and broken UTF-8 are escaped as \n, \xHH, so they are safe to print.
  *  5. Time. Seconds as double; durations on the monotonic clock, dates since the epoch (1970).
  *  6. Fork. A child of fork(2) holds nothing of its parent's, and nothing that it does, its end
  *     included, disturbs the parent; not even a release, which is LOCKET_NOT_HELD (C10). It may
- * lock on its own, with handles made before the fork too. (Not of vfork(2) or a bare clone(2),
- * whose children may only exec.) Locks end at exec(2), but see locket_keep_across_exec.
+ *     lock on its own, with handles made before the fork too. (Not of vfork(2) or a bare
+ *     clone(2), whose children may only exec.) Locks end at exec(2), but see
+ *     locket_keep_across_exec.
  *  7. Stability. Symbols, constants and the order of members never change within one soname. Codes
  *     may be added: treat an unknown one as LOCKET_INTERNAL. Members are only added at the end of a
  *     struct, which is why only the library makes one.
@@ -30,10 +31,11 @@
  * /run/locket/locketd.sock.
  *
  * The daemon may be restarted or die at any time (C9): what is held stays held, what waits keeps
- * its place and its deadline, and whoever begins meanwhile waits up to a second for its return. For
- * that the library has one thread from the first acquire on, which sleeps until the daemon is gone;
- * where the system has no room for a thread, the next call does its work. It blocks all signals,
- * and the library installs no signal handler. */
+ * its place and its deadline. Whoever begins meanwhile waits up to a second for its return, if this
+ * process had a daemon before; one that never had is told at once that there is none, unless
+ * systemd keeps the socket. For that the library has one thread from the first acquire on, which
+ * sleeps until the daemon is gone; where the system has no room for a thread, the next call does
+ * its work. It blocks all signals, and the library installs no signal handler. */
 
 #ifndef LOCKET_LOCKET_H
 #define LOCKET_LOCKET_H
@@ -51,8 +53,7 @@
 extern "C" {
 #endif
 
-/* A handle on the lock of one file. Any number of handles on the same file are the same lock (C5).
- */
+/* A handle on the lock of a file. Any number of handles on one file are the same lock (C5). */
 typedef struct locket_lock locket_lock;
 
 /* Why a call failed. */
