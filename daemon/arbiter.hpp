@@ -62,6 +62,12 @@ using SessionId = std::uint64_t;
 using LockId = std::uint64_t;
 using UserId = std::uint32_t;
 
+struct HashFile {
+  std::size_t operator()(const FileId& file) const {
+    return boost::hash<std::pair<std::uint64_t, std::uint64_t>>{}({file.device, file.inode});
+  }
+};
+
 using Monotonic = std::chrono::steady_clock::time_point;
 
 struct Instant {
@@ -263,11 +269,6 @@ class Arbiter {
   std::uint64_t next_stamp(const Instant& now);
   bool visit_lock(const Lock& lock, Ticket after, const Visitor& visitor) const;
 
-  struct HashFile {
-    std::size_t operator()(const FileId& file) const {
-      return boost::hash<std::pair<std::uint64_t, std::uint64_t>>{}({file.device, file.inode});
-    }
-  };
   template <typename Key, typename Value, typename Hash = boost::hash<Key>>
   using FlatMap = boost::unordered_flat_map<Key, Value, Hash>;
 

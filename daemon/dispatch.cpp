@@ -199,8 +199,9 @@ void Dispatch::end_recovery_in_time() {
 }
 
 std::optional<Monotonic> Dispatch::next_deadline() const {
-  const auto next = arbiter_.next_deadline();
-  return next && recovery_end_ ? std::min(next, recovery_end_) : next ? next : recovery_end_;
+  auto next = arbiter_.next_deadline();
+  if (recovery_end_ && (!next || *recovery_end_ < *next)) next = recovery_end_;
+  return next;
 }
 
 Dispatch::Outcome Dispatch::serve(Client& client, const Request& request,

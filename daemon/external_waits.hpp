@@ -73,7 +73,8 @@ class ExternalWaits {
     std::thread thread;     // none: one to be retried
 
     [[nodiscard]] bool in_thread() const { return thread.joinable() && !over; }
-    [[nodiscard]] bool in_none() const { return !thread.joinable() && !over && !retrying; }
+    // In no thread, neither its own nor SlowFiles'.
+    [[nodiscard]] bool is_unserved() const { return !thread.joinable() && !over && !retrying; }
   };
   // For one kind of file.
   struct Threads {

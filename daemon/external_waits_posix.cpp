@@ -177,7 +177,7 @@ bool ExternalWaits::retry_others() {
   bool more = false;
   for (auto& [ticket, wait] : waits_) {
     more = more || (wait->retrying && !wait->over);
-    if (!wait->in_none()) continue;
+    if (!wait->is_unserved()) continue;
     if (wait->interrupted) {
       post_end(*wait, EINTR);
     } else if (!wait->file.local) {
@@ -202,7 +202,7 @@ void ExternalWaits::retry_slowly(Wait& wait) {
 bool ExternalWaits::retry_local(std::unique_lock<std::mutex>& lock) {
   std::vector<Wait*> local;
   for (auto& [ticket, wait] : waits_) {
-    if (wait->in_none() && wait->file.local) local.push_back(wait.get());
+    if (wait->is_unserved() && wait->file.local) local.push_back(wait.get());
   }
   for (Wait* const wait : local) {
     lock.unlock();

@@ -68,11 +68,6 @@ class FlockLocks final : public OsLocks {
     std::size_t calls = 0;
     std::vector<Deferred> deferred;
   };
-  struct HashFile {
-    std::size_t operator()(const FileId& file) const {
-      return boost::hash<std::pair<std::uint64_t, std::uint64_t>>{}({file.device, file.inode});
-    }
-  };
 
   bool defer(const Custody& custody, const Deferred& request);
   void ask_slowly(const Custody& custody, const Deferred& request);

@@ -35,8 +35,7 @@ int check_flock(int descriptor, Mode mode) {
 // A FUSE file system that keeps the locks itself leaves no trace of them in this kernel; there,
 // asking for what one has already is the only question.
 int check_slow_flock(int descriptor, Mode mode) {
-  const auto held = held_flock(descriptor);
-  if (held) return mode == Mode::shared || *held == Mode::exclusive ? 0 : EWOULDBLOCK;
+  if (held_flock(descriptor)) return check_flock(descriptor, mode);
   struct statfs info{};
   const bool fuse = ::fstatfs(descriptor, &info) == 0 && info.f_type == FUSE_SUPER_MAGIC;
   if (!fuse || try_flock(descriptor, mode) != 0) return EWOULDBLOCK;

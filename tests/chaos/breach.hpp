@@ -39,6 +39,7 @@ inline constexpr std::array kBreachNames{
     "early",   "late",      "refused though free", "refused without reason", "lost hold",
     "stuck",   "died",      "left behind"};
 inline constexpr std::size_t kBreaches = kBreachNames.size();
+static_assert(kBreaches == static_cast<std::size_t>(Breach::left_behind) + 1);
 
 class BreachLog {
  public:

@@ -27,8 +27,8 @@ constexpr Nanoseconds kStall = 50 * kMillisecond;
 // Longer than anybody waits in a queue of a few dozens that hold for milliseconds.
 constexpr Nanoseconds kStuck = 40 * kSecond;
 constexpr Nanoseconds kTimeToRest = 60 * kSecond;
-// Beyond what was asked for.
-constexpr unsigned kLongestRun = 3600;
+// Seconds beyond those asked for, after which alarm(2) ends a run that hangs.
+constexpr unsigned kOvertime = 3600;
 
 proto::Descriptor take_signals() {
   sigset_t set{};
@@ -92,7 +92,7 @@ int Supervisor::run() {
 void Supervisor::be_in_charge() {
   // Of forked children too, when their parents are gone.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  ::alarm(options_.seconds + kLongestRun);
+  ::alarm(options_.seconds + kOvertime);
   ::setenv("LOCKET_SOCKET", (folder_ / "locketd.sock").c_str(), 1);
 }
 

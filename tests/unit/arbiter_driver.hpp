@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "daemon/arbiter.hpp"
+#include "tests/unit/arbiter_texts.hpp"
 
 namespace locketd::test {
 
@@ -39,8 +40,6 @@ inline constexpr Timeout kAtOnce = std::chrono::nanoseconds(0);
 
 inline constexpr FileId kFile{.device = 8, .inode = 100};
 inline constexpr FileId kOtherFile{.device = 8, .inode = 200};
-
-using Texts = std::vector<std::string>;
 
 // How TryLock is answered.
 enum class Kernel : std::uint8_t {

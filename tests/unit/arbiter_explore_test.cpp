@@ -36,6 +36,7 @@ std::string describe(const Path& path) {
                                                 "tick",
                                                 "expire",
                                                 "end recovery"};
+  static_assert(std::size(kNames) == static_cast<std::size_t>(Step::Kind::end_recovery) + 1);
   std::string text;
   for (const Step& step : path) {
     text += fmt::format("\n  {} session {} file {} detail {}",
