@@ -343,7 +343,7 @@ void DaemonWorld::finish() {
   for (std::size_t client = 0; client <= kClients; ++client) die(client);
   kernel_.no_externals();
   // The recovery's end, which is put off now and then for so long a step.
-  for (int late = 0; late < 8; ++late) pass(std::chrono::seconds(1), {});
+  for (int late = 0; late < 8; ++late, rest()) pass(std::chrono::seconds(1), {});
   for (rest(); kernel_.attempts() > 0; rest()) kernel_.answer(0, FakeKernel::Whim::none);
   require(kernel_.adopted() == 0, "a descriptor is left");
   require(!dispatch_.next_deadline(), "a deadline is left");

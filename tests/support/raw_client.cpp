@@ -75,7 +75,7 @@ bool RawClient::send_bytes(std::string_view bytes, const std::vector<int>& descr
       passed = true;
     } else if (errno == EPIPE || errno == ECONNRESET) {
       return false;
-    } else if (errno != EAGAIN) {
+    } else if ((errno != EAGAIN && errno != ETOOMANYREFS) || Clock::now() >= deadline) {
       fail("cannot send");
     } else if (!wait_for(socket_.get(), POLLOUT, deadline)) {
       throw std::runtime_error("locketd does not read");
