@@ -162,6 +162,7 @@ class Connection {
   std::optional<proto::Error> deliver(proto::Reply reply);
   proto::Error refused_hello(const proto::Failure& failure) const;
   void settle(proto::RequestId id, proto::Answer answer);
+  void retry_later(Untold claim);
   bool drop(Slot& slot);
   void settle_reclaim(proto::Token token, const proto::Answer& answer);
 

@@ -100,7 +100,7 @@ void Connection::settle(proto::RequestId id, proto::Answer answer) {
     // room.
     if (failure != nullptr && is_passing(failure->error.code) && !slot.claim->at_once &&
         slot.first_session != slot.session) {
-      refused_.emplace_back(&slot);
+      retry_later(&slot);
       return;
     }
     if (const auto* grant = std::get_if<proto::Grant>(&answer)) {
@@ -114,6 +114,12 @@ void Connection::settle(proto::RequestId id, proto::Answer answer) {
   // send. That is no event for a leader who sleeps in poll(2).
   if (&slot == leader_ && leader_sleeps_) channel_->wake();
   slot.wake.notify_one();
+}
+
+void Connection::retry_later(Untold claim) {
+  refused_.emplace_back(claim);
+  // It went to sleep when there was nothing to be tried again.
+  if (leader_sleeps_) channel_->wake();
 }
 
 // Out of all tables. Says whether the daemon of this session does not know of it yet.
@@ -131,7 +137,7 @@ void Connection::settle_reclaim(proto::Token token, const proto::Answer& answer)
   }
   const Errc code = failure->error.code;
   if (is_passing(code)) {
-    refused_.emplace_back(token);
+    retry_later(token);
   } else if (code == Errc::lost || code == Errc::bad_file) {
     // Released meanwhile? Then nobody is told.
     if (const auto owner = custody_.lose(token)) herald_.announce(owner, token);

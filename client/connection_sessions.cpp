@@ -95,6 +95,8 @@ std::expected<void, Error> Connection::begin_session(Found found) {
 }
 
 void Connection::end_session(Error error) {
+  // Why it hung up, where it said so: a reset or a broken pipe only follows from that.
+  if (error.code == Errc::connection_lost && complaint_) error = *std::exchange(complaint_, {});
   const auto channel = std::exchange(channel_, nullptr);
   if (leader_ != nullptr) channel->wake();
   keeper_.alert();

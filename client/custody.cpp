@@ -27,9 +27,9 @@ bool Custody::adopt(proto::Token token, Owner owner) {
   if (found == holds_.end()) return false;
   auto& [hold, whose] = found->second;
   if (hold.lost || whose != nullptr) return false;
+  owned_.emplace(owner, token);  // may throw
   whose = owner;
   hold.thread = std::this_thread::get_id();
-  owned_.emplace(owner, token);
   return true;
 }
 

@@ -1,64 +1,10 @@
 #include "daemon/arbiter.hpp"
 
 #include <algorithm>
-#include <boost/intrusive/set.hpp>
+
+#include "daemon/arbiter_records.hpp"
 
 namespace locketd {
-namespace intrusive = boost::intrusive;
-
-struct Arbiter::Record : Entry {
-  Lock* owner = nullptr;
-  Session* session = nullptr;
-  Monotonic deadline = Monotonic::max();
-  bool returning = false;  // a former holder that is none yet: in no list of its lock
-  bool checking = false;   // the kernel is being asked whether it is one
-  bool impatient = false;  // refused, if not granted, by the next attempt's end
-  bool last_try = false;   // not held back by the recovery any more
-  bool told = false;       // that it has to wait
-  InLock in_lock;          // in the lock's holders or queue
-  InSession in_session;
-
-  [[nodiscard]] bool timed() const { return deadline != Monotonic::max(); }
-};
-
-struct Arbiter::Lock {
-  struct TicketOf {
-    using type = Ticket;
-    const Ticket& operator()(const Record& record) const { return record.ticket; }
-  };
-  // In the order of arrival, in which former waiters may come back in any order.
-  using Records = intrusive::set<Record, intrusive::member_hook<Record, InLock, &Record::in_lock>,
-                                 intrusive::key_of_value<TicketOf>>;
-  enum class Attempt : std::uint8_t {
-    none,
-    probing,    // TryLock is out
-    awaiting,   // AwaitLock is out: an external process has it
-    abandoned,  // either is out, for a waiter that left or is no longer the first
-  };
-
-  LockId id = 0;
-  FileId file;
-  Records holders;
-  Records queue;
-  Attempt attempt = Attempt::none;
-  Ticket tried = 0;             // whom the attempt is for
-  std::size_t checks = 0;       // CheckLocks that are out
-  bool recovering = false;      // invariant 7
-  bool external = false;        // when the kernel was last asked, somebody else had it
-  std::vector<Ticket> at_once;  // refused, if not granted, as soon as the attempt has ended
-
-  [[nodiscard]] bool admits(Mode mode) const {
-    return holders.empty() || (mode == Mode::shared && holders.begin()->claim.mode == Mode::shared);
-  }
-  // Whether the lock can be had is about to be known.
-  [[nodiscard]] bool unsettled() const {
-    return attempt == Attempt::probing || attempt == Attempt::abandoned || checks > 0 || recovering;
-  }
-};
-
-struct Arbiter::Session {
-  intrusive::list<Record, intrusive::member_hook<Record, InSession, &Record::in_session>> records;
-};
 
 Arbiter::Arbiter() = default;
 
@@ -77,43 +23,6 @@ std::optional<Ticket> Arbiter::acquire(const Instant& now, Claim claim) {
   advance(lock);
   tell(*record);
   return ticket;
-}
-
-std::optional<Ticket> Arbiter::reclaim(const Instant& now, Claim claim, const Former& former) {
-  if (former.token && by_token_.contains({claim.session, *former.token})) return std::nullopt;
-  if (claim.timeout) *claim.timeout += former.age;
-  // A holder that never waited has no ticket; its token will do, which came right after it.
-  const Ticket place = former.ticket != 0 ? former.ticket : former.token.value_or(0);
-  Record* const record = add(now, std::move(claim), place);
-  if (record == nullptr) return std::nullopt;
-
-  const auto age = std::chrono::duration_cast<Monotonic::duration>(former.age);
-  record->since = {now.steady - age,
-                   now.wall - std::chrono::duration_cast<decltype(now.wall)::duration>(age)};
-  const Ticket ticket = record->ticket;
-  Lock& lock = *record->owner;
-  if (former.token) {
-    record->returning = record->checking = true;
-    record->token = *former.token;
-    by_token_.emplace(std::pair{record->claim.session, record->token}, record);
-    ++lock.checks;
-    events_.emplace_back(CheckLock{ticket, record->claim.mode});
-    return ticket;
-  }
-  enqueue(lock, *record);
-  if (&*lock.queue.begin() == record) retract(lock);
-  advance(lock);
-  tell(*record);
-  return ticket;
-}
-
-void Arbiter::end_recovery() {
-  recovering_ = false;
-  std::vector<Lock*> locks;
-  for (auto& [id, lock] : locks_) {
-    if (std::exchange(lock->recovering, false)) locks.push_back(lock.get());
-  }
-  for (Lock* lock : locks) advance(*lock);
 }
 
 // At that place, or behind all others where it is 0. None where the session uses the request's id
@@ -154,7 +63,7 @@ void Arbiter::enqueue(Lock& lock, Record& record) {
   if (!record.claim.timeout) return;
   if (record.claim.timeout->count() == 0) {
     record.impatient = true;
-    lock.at_once.push_back(record.ticket);
+    lock.at_once.insert(record.ticket);
   } else {
     record.deadline = record.since.steady + *record.claim.timeout;
     deadlines_.emplace(record.deadline, record.ticket);
@@ -214,7 +123,7 @@ void Arbiter::stop_waiting(SessionId session) {
   if (found == sessions_.end()) return;
   std::vector<RequestId> waits;
   for (const Record& record : found->second->records) {
-    if (!record.held) waits.push_back(record.claim.request);
+    if (!record.held && !record.returning) waits.push_back(record.claim.request);
   }
   for (const RequestId request : waits) cancel(session, request);
 }
@@ -273,24 +182,6 @@ void Arbiter::attempt_ended(const Instant& now, Lock& lock, Record& record, OsRe
   }
 }
 
-// Of a former holder, which is one still if the kernel says so.
-void Arbiter::check_ended(Lock& lock, Record& record, OsResult result, int os_error) {
-  --lock.checks;
-  record.checking = false;
-  if (result != OsResult::locked) {
-    const bool failed = result == OsResult::failed;
-    refuse(record, {.why = failed ? Refused::Why::os_failed : Refused::Why::lost,
-                    .os_error = failed ? os_error : 0});
-    return;
-  }
-  record.returning = false;
-  lock.holders.insert(record);
-  lock.external = false;
-  hold(record, record.token);
-  // Whoever was tried waits for this holder and not for an external one.
-  retract(lock);
-}
-
 // Gives up the attempt under way for a waiter that stays, and has to wait after all.
 void Arbiter::retract(Lock& lock) {
   if (lock.attempt != Lock::Attempt::probing && lock.attempt != Lock::Attempt::awaiting) return;
@@ -337,59 +228,12 @@ void Arbiter::expire(const std::vector<Ticket>& due) {
       last_try(lock, record);
     } else if (record.impatient && lock.unsettled()) {
       // What the last chance brought is still on its way through the kernel.
-      lock.at_once.push_back(ticket);
+      lock.at_once.insert(ticket);
     } else {
       refuse(record, {.why = Refused::Why::timed_out});
       advance(lock);
     }
   }
-}
-
-// Its time is over, and nobody has asked the kernel yet. That is done now where nobody is before
-// it; the others are held back as before, so that those who have yet to come back keep their
-// places.
-void Arbiter::last_try(Lock& lock, Record& record) {
-  const bool first = &*lock.queue.begin() == &record;
-  if (!first || lock.checks > 0 || !lock.admits(record.claim.mode)) {
-    refuse(record, {.why = Refused::Why::timed_out});
-  } else {
-    deadlines_.erase({record.deadline, record.ticket});
-    record.deadline = Monotonic::max();
-    record.impatient = record.last_try = true;
-    lock.at_once.push_back(record.ticket);
-  }
-  advance(lock);
-}
-
-std::vector<SessionId> Arbiter::blockers(Ticket ticket) const {
-  std::vector<SessionId> sessions;
-  const auto found = records_.find(ticket);
-  if (found == records_.end()) return sessions;
-  for (const Record& holder : found->second->owner->holders) {
-    sessions.push_back(holder.claim.session);
-  }
-  return sessions;
-}
-
-std::vector<SessionId> Arbiter::blockers(const std::vector<Ticket>& tickets) const {
-  std::vector<SessionId> sessions;
-  std::set<LockId> seen;
-  for (const Ticket ticket : tickets) {
-    const auto found = records_.find(ticket);
-    if (found == records_.end() || !seen.insert(found->second->lock).second) continue;
-    const auto more = blockers(ticket);
-    sessions.insert(sessions.end(), more.begin(), more.end());
-  }
-  return sessions;
-}
-
-std::vector<SessionId> Arbiter::holding_sessions() const {
-  std::vector<SessionId> sessions;
-  for (const auto& [session, entry] : sessions_) {
-    const auto held = [](const Record& record) { return record.held; };
-    if (std::ranges::any_of(entry->records, held)) sessions.push_back(session);
-  }
-  return sessions;
 }
 
 std::optional<Event> Arbiter::next_event() {
@@ -485,6 +329,7 @@ void Arbiter::erase(Record& record) {
     auto& records = record.held ? lock.holders : lock.queue;
     records.erase(Lock::Records::s_iterator_to(record));
   }
+  lock.at_once.erase(record.ticket);
   if (record.held) --holders_;
   if (record.held || record.returning) by_token_.erase({record.claim.session, record.token});
   if (record.timed()) deadlines_.erase({record.deadline, record.ticket});
@@ -513,72 +358,6 @@ std::uint64_t Arbiter::next_stamp(const Instant& now) {
   last_stamp_ =
       std::max(last_stamp_ + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(wall, 0)));
   return last_stamp_;
-}
-
-bool Arbiter::visit_lock(const Lock& lock, Ticket after, const Visitor& visitor) const {
-  // A former waiter's ticket may be smaller than a holder's.
-  const auto found = records_.find(after);
-  const bool known = found != records_.end() && found->second->owner == &lock;
-  const bool at_waiter = known && !found->second->held;
-  const bool at_holder = known && found->second->held;
-  auto holder = at_waiter ? lock.holders.end() : lock.holders.upper_bound(after);
-  for (; holder != lock.holders.end(); ++holder) {
-    if (!visitor(*holder, lock.external)) return false;
-  }
-  auto waiter = at_holder ? lock.queue.begin() : lock.queue.upper_bound(after);
-  for (; waiter != lock.queue.end(); ++waiter) {
-    if (!visitor(*waiter, lock.external)) return false;
-  }
-  return true;
-}
-
-void Arbiter::visit(const Cursor& after, const Visitor& visitor) const {
-  for (auto lock = locks_.lower_bound(after.lock); lock != locks_.end(); ++lock) {
-    const Ticket skip = lock->first == after.lock ? after.ticket : 0;
-    if (!visit_lock(*lock->second, skip, visitor)) return;
-  }
-}
-
-void Arbiter::visit(const FileId& file, const Cursor& after, const Visitor& visitor) const {
-  const auto found = by_file_.find(file);
-  if (found != by_file_.end()) visit_lock(*found->second, after.ticket, visitor);
-}
-
-std::optional<Ticket> Arbiter::ticket_of(SessionId session, Token token) const {
-  const auto found = by_token_.find({session, token});
-  if (found == by_token_.end() || !found->second->held) return std::nullopt;
-  return found->second->ticket;
-}
-
-void Arbiter::visit_session(SessionId session,
-                            const std::function<void(const Entry&)>& visitor) const {
-  const auto found = sessions_.find(session);
-  if (found == sessions_.end()) return;
-  for (const Record& record : found->second->records) visitor(record);
-}
-
-Arbiter::Counts Arbiter::counts() const {
-  return {locks_.size(), holders_, records_.size() - holders_, grants_};
-}
-
-std::size_t Arbiter::holders_of(const FileId& file) const {
-  const auto found = by_file_.find(file);
-  return found == by_file_.end() ? 0 : found->second->holders.size();
-}
-
-std::size_t Arbiter::waiters_of(const FileId& file) const {
-  const auto found = by_file_.find(file);
-  return found == by_file_.end() ? 0 : found->second->queue.size();
-}
-
-std::size_t Arbiter::entries_of(SessionId session) const {
-  const auto found = sessions_.find(session);
-  return found == sessions_.end() ? 0 : found->second->records.size();
-}
-
-Arbiter::Use Arbiter::use_of(UserId user) const {
-  const auto found = users_.find(user);
-  return found == users_.end() ? Use{} : found->second;
 }
 
 }  // namespace locketd

@@ -4,11 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <cstring>
 #include <utility>
 
-#include "daemon/descriptor_use.hpp"
 #include "daemon/log.hpp"
 #include "daemon/requested_file.hpp"
 #include "proto/limits.hpp"
@@ -35,12 +32,6 @@ constexpr std::size_t kRefusalsAtOnce = 64;
 // Of one session, unanswered: lists are answered one a pass, so that they could pile up.
 constexpr std::size_t kMaxPendingLists = 64;
 
-// The recovery's end is noticed later than this only where the process itself stood still (SIGSTOP,
-// a suspended machine). Its clients came back in time but are not heard yet, so it goes on for
-// twice as long: a pass of the loop that is itself just not late must fit.
-constexpr std::chrono::milliseconds kStandstill{50};
-constexpr int kMaxProlongations = 4;  // on a machine that is always late, it has to end as well
-
 // Rounded up: never early (C3).
 std::chrono::nanoseconds nanoseconds_of(proto::Seconds timeout) {
   return std::chrono::ceil<std::chrono::nanoseconds>(timeout);
@@ -60,17 +51,6 @@ Claim claim_of(const proto::Acquire& acquire) {
   Claim claim{.mode = acquire.mode, .path = acquire.path, .reason = acquire.reason};
   if (acquire.timeout) claim.timeout = nanoseconds_of(*acquire.timeout);
   return claim;
-}
-
-double seconds_between(Monotonic from, Monotonic to) {
-  const double seconds = proto::Seconds(to - from).count();
-  return std::round(seconds * 1e6) / 1e6;
-}
-
-double unix_time(std::chrono::system_clock::time_point time) {
-  using std::chrono::milliseconds;
-  const auto millis = std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
-  return static_cast<double>(millis) / 1e3;
 }
 
 }  // namespace
@@ -137,6 +117,7 @@ void Dispatch::closed(SessionId session) {
   }
   clients_.erase(client);
   kept_.erase(session);
+  to_keep_.erase(session);
   lists_.erase(session);
   openings_.forget(session);
   arbiter_.disconnect(session);
@@ -164,6 +145,7 @@ bool Dispatch::outlives_connection(SessionId session) {
 void Dispatch::settle() {
   pump();  // what the OS locks reported from outside of any request
   end_recovery_in_time();
+  keep_one();
   const auto due = arbiter_.due(sessions_.now().steady, kRefusalsAtOnce);
   if (due.empty() && lists_.empty()) return;
 
@@ -178,24 +160,6 @@ void Dispatch::settle() {
   pump();
   answer_one_list();
   sessions_.settle_later();
-}
-
-void Dispatch::recover_until(Monotonic end) {
-  arbiter_.begin_recovery();
-  recovery_end_ = end;
-}
-
-void Dispatch::end_recovery_in_time() {
-  const Monotonic now = sessions_.now().steady;
-  if (!recovery_end_ || now < *recovery_end_) return;
-  if (now >= *recovery_end_ + kStandstill && prolongations_ < kMaxProlongations) {
-    ++prolongations_;
-    recovery_end_ = now + 2 * kStandstill;
-    return;
-  }
-  recovery_end_.reset();
-  arbiter_.end_recovery();
-  pump();
 }
 
 std::optional<Monotonic> Dispatch::next_deadline() const {
@@ -297,15 +261,11 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   }
   auto file = take_passed_file(descriptors);
   if (!file) return std::unexpected(std::move(file.error()));
+  client.reclaimed |= reclaim.token.has_value();
   Claim claim{.mode = reclaim.mode, .path = reclaim.path, .reason = reclaim.reason};
   if (reclaim.timeout) claim.timeout = nanoseconds_of(*reclaim.timeout);
-  auto outcome = enter(client, request, std::move(*file), std::move(claim),
-                       Former{reclaim.ticket, reclaim.token, nanoseconds_of(reclaim.age)});
-  if (outcome && reclaim.token) {
-    pump();  // so that there is always a holder
-    supersede(client, *reclaim.token);
-  }
-  return outcome;
+  return enter(client, request, std::move(*file), std::move(claim),
+               Former{reclaim.ticket, reclaim.token, nanoseconds_of(reclaim.age)});
 }
 
 Dispatch::Outcome Dispatch::enter(Client& client, const Request& request, Descriptor file,
@@ -391,45 +351,9 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   }
   client.detached = true;
   if (!detach.command.empty()) client.stated_command = detach.command;
-  keep(client);
+  keep_later(client);
   if (request.id) reply(client.session, request.id, proto::Done{});
   return {};
-}
-
-// What its client would say to the next daemon, if it still could.
-void Dispatch::keep(const Client& client) {
-  const Instant now = sessions_.now();
-  RequestId id = 0;
-  proto::Hello hello;
-  hello.protocol = proto::kProtocolVersion;
-  hello.command = client.stated_command;
-  std::string lines = proto::encode(proto::Request{id, hello});
-  std::vector<int> files;
-  arbiter_.visit_session(client.session, [&](const Entry& entry) {
-    if (!entry.held) return;
-    const Claim& claim = entry.claim;
-    const proto::Seconds age = now.steady - entry.since.steady;
-    lines += proto::encode(proto::Request{
-        ++id,
-        proto::Reclaim{claim.path, claim.mode, {}, claim.reason, entry.token, entry.ticket, age}});
-    files.push_back(os_locks_.descriptor(entry.ticket));
-  });
-  lines += proto::encode(proto::Request{++id, proto::Detach{client.stated_command}});
-  sessions_.keep(client.session, lines, files);
-}
-
-// A process whose session an earlier daemon kept, since it was becoming another, may come back by
-// itself: it was not yet, or could not. Then what was kept is one holder too many, on the same open
-// file description, and would stay one when the process has released.
-void Dispatch::supersede(const Client& client, Token token) {
-  for (const SessionId session : kept_) {
-    const auto ticket = arbiter_.ticket_of(session, token);
-    const bool same_process = clients_.at(session).peer->pid == client.peer->pid;
-    if (!ticket || !same_process || client.session == session || client.peer->pid <= 0) continue;
-    os_locks_.disown(*ticket);
-    arbiter_.release(session, token);
-    return;
-  }
 }
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const proto::List& list,
@@ -445,72 +369,10 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const
   return {};
 }
 
-Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const proto::Status&,
-                                   Descriptors&) {
-  const auto counts = arbiter_.counts();
-  proto::StatusReport report;
-  report.version = proto::kVersion;
-  report.socket = proto::escape(socket_path_);
-  report.pid = ::getpid();
-  report.uptime = seconds_between(started_.steady, sessions_.now().steady);
-  report.sessions = clients_.size();
-  report.locks = counts.locks;
-  report.holders = counts.holders;
-  report.waiters = counts.waiters;
-  report.grants = counts.grants;
-  report.descriptors = descriptors_open();
-  report.descriptor_limit = descriptor_limit();
-  if (request.id) reply(client.session, request.id, std::move(report));
-  return {};
-}
-
 void Dispatch::pump() {
   while (const auto event = arbiter_.next_event()) {
     std::visit([this](const auto& what) { perform(what); }, *event);
   }
-}
-
-void Dispatch::perform(const Granted& event) {
-  log::debug("session {}: granted {}", event.session, event.token);
-  reply(event.session, event.request, proto::Grant{event.token});
-  // Said before this: what the next daemon is to know has changed.
-  if (const Client& client = clients_.at(event.session); client.detached) keep(client);
-}
-
-void Dispatch::perform(const Queued& event) {
-  if (clients_.at(event.session).notices) {
-    reply(event.session, event.request, proto::Waiting{event.ticket});
-  }
-}
-
-void Dispatch::perform(const Refused& event) {
-  const Claim& claim = event.entry.claim;
-  proto::Failure failure;
-  switch (event.cause.why) {
-    case Refused::Why::timed_out:
-      failure.error = {Errc::timed_out, fmt::format("{} is locked", claim.path)};
-      failure.refusal = refusal_of(event);
-      break;
-    case Refused::Why::cancelled:
-      failure.error = {Errc::cancelled,
-                       fmt::format("the request for {} was cancelled", claim.path)};
-      break;
-    case Refused::Why::os_failed:
-      failure.error = {Errc::bad_file, fmt::format("cannot lock {}: {}", claim.path,
-                                                   std::strerror(event.cause.os_error))};
-      break;
-    case Refused::Why::lost:
-      failure.error = {
-          Errc::lost, fmt::format("the lock of {} was lost: the kernel has none on this descriptor",
-                                  claim.path)};
-      break;
-  }
-  log::debug("session {}: refused: {}", claim.session, failure.error.message);
-  reply(claim.session, claim.request, std::move(failure));
-}
-
-void Dispatch::reply(SessionId session, std::optional<RequestId> id, proto::Answer answer) {
-  sessions_.send(session, proto::encode(proto::Reply{id, std::move(answer)}));
 }
 
 void Dispatch::drain(std::vector<SessionId> sessions) {
@@ -518,82 +380,6 @@ void Dispatch::drain(std::vector<SessionId> sessions) {
   const auto repeated = std::ranges::unique(sessions);
   sessions.erase(repeated.begin(), repeated.end());
   for (const SessionId session : sessions) sessions_.drain(session);
-}
-
-// Of the session that comes after the one that had its turn. A list that came by the draining waits
-// for the next pass.
-void Dispatch::answer_one_list() {
-  if (lists_.empty()) return;
-  auto turn = lists_.upper_bound(last_listed_);
-  if (turn == lists_.end()) turn = lists_.begin();
-  auto& [session, lists] = *turn;
-  const PendingList& pending = lists.front();
-  if (pending.number > heard_lists_) return;
-  last_listed_ = session;
-  reply(session, pending.request, page_of(pending.list));
-  lists.pop_front();
-  if (lists.empty()) lists_.erase(turn);
-}
-
-proto::Page Dispatch::page_of(const proto::List& list) const {
-  proto::Page page;
-  const Instant now = sessions_.now();
-  std::size_t text = 0;
-  const auto add = [&](const Entry& entry, bool external) {
-    if (page.rows.size() == proto::kListPageRows || text >= proto::kListPageTextBytes) {
-      page.next = Cursor{page.rows.back().lock, page.rows.back().ticket};
-      return false;
-    }
-    page.rows.push_back(row_of(entry, external, now));
-    text += entry.claim.path.size() + entry.claim.reason.size();
-    return true;
-  };
-  if (list.file) {
-    arbiter_.visit(*list.file, list.after, add);
-  } else {
-    arbiter_.visit(list.after, add);
-  }
-  return page;
-}
-
-proto::Row Dispatch::row_of(const Entry& entry, bool external, const Instant& now) const {
-  const Client& client = clients_.at(entry.claim.session);
-  proto::Row row;
-  row.lock = entry.lock;
-  row.ticket = entry.ticket;
-  row.path = entry.claim.path;
-  row.file = entry.claim.file;
-  row.state = entry.held ? proto::Row::State::held : proto::Row::State::waiting;
-  row.mode = entry.claim.mode;
-  row.external = external && !entry.held;
-  row.pid = client.peer->pid;
-  row.uid = client.peer->uid;
-  row.command = command_of(*client.peer);
-  if (row.command.empty()) row.command = client.stated_command;
-  row.reason = entry.claim.reason;
-  row.since = unix_time(entry.since.wall);
-  row.age = seconds_between(entry.since.steady, now.steady);
-  row.token = entry.token;
-  if (!entry.held && entry.claim.timeout)
-    row.timeout = proto::Seconds(*entry.claim.timeout).count();
-  return row;
-}
-
-proto::Refusal Dispatch::refusal_of(const Refused& event) const {
-  const FileId file = event.entry.claim.file;
-  const Instant now = sessions_.now();
-  proto::Refusal refusal;
-  refusal.path = event.entry.claim.path;
-  refusal.file = file;
-  refusal.external = event.cause.external;
-  refusal.waiters = arbiter_.waiters_of(file);
-  arbiter_.visit(file, {}, [&](const Entry& entry, bool) {
-    if (!entry.held || refusal.holders.size() == proto::kMaxHoldersInRefusal) return false;
-    refusal.holders.push_back(row_of(entry, false, now));
-    return true;
-  });
-  refusal.holder_count = arbiter_.holders_of(file);
-  return refusal;
 }
 
 }  // namespace locketd

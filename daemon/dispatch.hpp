@@ -50,6 +50,9 @@ class Sessions {
   // Calls settle() again, after others had their turn.
   virtual void settle_later() = 0;
 
+  // How many locks of a session can outlive this daemon by keep(); 0 where none can.
+  virtual std::size_t keeps() const = 0;
+
   // Sees to it that the session outlives this daemon: the lines, said to the next one with those
   // files, bring it back. For a client that cannot say them itself any more.
   virtual void keep(SessionId session, const std::string& lines, const std::vector<int>& files) = 0;
@@ -96,6 +99,7 @@ class Dispatch {
     bool greeted = false;
     bool notices = false;  // wants to be told when it has to wait
     bool detached = false;
+    bool reclaimed = false;  // says that it held something under an earlier daemon
   };
   struct PendingList {
     std::uint64_t number;  // of all, in the order of arrival
@@ -140,7 +144,8 @@ class Dispatch {
   void perform(const Discard& event) { os_locks_.discard(event.ticket); }
 
   void reply(SessionId session, std::optional<RequestId> id, locket::proto::Answer answer);
-  void keep(const Client& client);
+  void keep_later(const Client& client);
+  void keep_one();
   void supersede(const Client& client, Token token);
   void drain(std::vector<SessionId> sessions);
   void answer_one_list();
@@ -159,7 +164,8 @@ class Dispatch {
   int prolongations_ = 0;  // of the recovery
   boost::unordered_flat_map<SessionId, Client> clients_;
   boost::unordered_flat_map<UserId, std::size_t> sessions_of_;  // who has any
-  std::set<SessionId> kept_;
+  std::set<SessionId> kept_;                                    // by an earlier daemon
+  std::set<SessionId> to_keep_;  // for the next one, of whom that has to be told
   Openings openings_;
   std::map<SessionId, std::deque<PendingList>> lists_;
   SessionId last_listed_ = 0;      // whose turn it was

@@ -27,19 +27,26 @@ int try_flock(int descriptor, Mode mode) {
   return ::flock(descriptor, operation(mode) | LOCK_NB) == 0 ? 0 : errno;
 }
 
+// That it cannot be found out is not that there is none.
 int check_flock(int descriptor, Mode mode) {
   const auto held = held_flock(descriptor);
-  return held && (mode == Mode::shared || *held == Mode::exclusive) ? 0 : EWOULDBLOCK;
+  if (!held) return held.error() == ENOENT ? try_flock(descriptor, mode) : held.error();
+  return *held && (mode == Mode::shared || **held == Mode::exclusive) ? 0 : EWOULDBLOCK;
+}
+
+bool is_known_to_kernel(int descriptor) {
+  return held_flock(descriptor).value_or(std::nullopt).has_value();
 }
 
 // A FUSE file system that keeps the locks itself leaves no trace of them in this kernel; there,
 // asking for what one has already is the only question.
 int check_slow_flock(int descriptor, Mode mode) {
-  if (held_flock(descriptor)) return check_flock(descriptor, mode);
+  const int answer = check_flock(descriptor, mode);
+  if (answer != EWOULDBLOCK || is_known_to_kernel(descriptor)) return answer;
   struct statfs info{};
   const bool fuse = ::fstatfs(descriptor, &info) == 0 && info.f_type == FUSE_SUPER_MAGIC;
   if (!fuse || try_flock(descriptor, mode) != 0) return EWOULDBLOCK;
-  if (!held_flock(descriptor)) return 0;
+  if (!is_known_to_kernel(descriptor)) return 0;
   ::flock(descriptor, LOCK_UN);  // a new one, which this kernel keeps
   return EWOULDBLOCK;
 }
@@ -164,7 +171,7 @@ void FlockLocks::ask_slowly(const Custody& custody, const Deferred& request) {
     return check ? check_slow_flock(file->get(), mode) : try_flock(file->get(), mode);
   };
   const auto report = [this, ticket = request.ticket](int error) { ended(ticket, error); };
-  if (!slow_.run(custody.user, std::move(call), report)) ended(request.ticket, EAGAIN);
+  if (!slow_.run(custody.user, std::move(call), report)) ended(request.ticket, ENOMEM);
 }
 
 void FlockLocks::unlock_slowly(const FileId& id, SharedFile file, SlowFiles::User user) {

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <expected>
 #include <optional>
 
 #include "proto/messages.hpp"
@@ -9,7 +10,8 @@
 namespace locketd {
 
 // By the "lock:" lines of /proc/self/fdinfo/FD (proc_pid_fdinfo(5)), which name the locks of that
-// very description. None where it has none, or where there is no /proc. Asks no file system.
-std::optional<locket::proto::Mode> held_flock(int fd);
+// very description: none where it has none. The errno where that cannot be read: EMFILE where there
+// is no descriptor left to do so, ENOENT where there is no /proc. Asks no file system.
+std::expected<std::optional<locket::proto::Mode>, int> held_flock(int fd);
 
 }  // namespace locketd

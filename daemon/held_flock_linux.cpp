@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <cerrno>
 #include <fstream>
 #include <string>
 
@@ -8,8 +9,9 @@
 
 namespace locketd {
 
-std::optional<locket::proto::Mode> held_flock(int fd) {
+std::expected<std::optional<locket::proto::Mode>, int> held_flock(int fd) {
   std::ifstream info(fmt::format("/proc/self/fdinfo/{}", fd));
+  if (!info) return std::unexpected(errno);
   for (std::string line; std::getline(info, line);) {
     constexpr std::string_view kLock = "lock:";
     if (!line.starts_with(kLock)) continue;

@@ -29,6 +29,9 @@ struct KeptSession {
 
 class KeptSessions {
  public:
+  // Of a session. What it holds beyond is an external holder's after a restart.
+  static constexpr std::size_t kMaxLocks = 64;
+
   explicit KeptSessions(const ServiceManager& manager) : manager_(manager) {}
 
   // `lines` as said above, `files` in the order of its reclaims.
@@ -40,8 +43,15 @@ class KeptSessions {
 
   void forget(SessionId session);
 
-  // What of it is whole; the rest is forgotten. Ages are as of now.
-  std::vector<KeptSession> take(std::vector<Inherited::Named> kept, Monotonic now) const;
+  struct Leftover {
+    locket::proto::Descriptor file;
+    UserId user;
+  };
+
+  // What of it is whole; the rest is forgotten, and its files, which may hang when they are closed,
+  // are left over. Ages are as of now.
+  std::vector<KeptSession> take(std::vector<Inherited::Named> kept, Monotonic now,
+                                std::vector<Leftover>& leftovers) const;
 
  private:
   void forget(const std::string& name, std::size_t files) const;

@@ -1,5 +1,4 @@
 #include <fmt/core.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -111,7 +110,7 @@ void sort_in(Parts& parts, std::string_view part, Descriptor descriptor) {
   } else if (const auto dash = part.find('-'); dash != std::string_view::npos) {
     std::size_t index = 0;
     std::from_chars(part.data() + dash + 1, part.data() + part.size(), index);
-    parts.files[index] = std::move(descriptor);
+    if (index < KeptSessions::kMaxLocks) parts.files[index] = std::move(descriptor);
   }
 }
 
@@ -119,16 +118,16 @@ void sort_in(Parts& parts, std::string_view part, Descriptor descriptor) {
 
 void KeptSessions::keep(SessionId session, const Peer& peer, const std::string& lines,
                         const std::vector<int>& files, Monotonic now) {
-  if (!manager_.is_there()) return;
   const Descriptor record = make_record(lines);
   if (!record) return log::warning("a session cannot be kept: no memory for its record");
+  // First: the manager takes no descriptor that it has already, under whatever name.
+  forget(session);
   Kept kept{fmt::format("session.{}.{}.{}", peer.uid, ticks(now), session), files.size()};
   manager_.keep(name_of(kept.name, kRecord), record.get());
   manager_.keep(name_of(kept.name, kProcess), peer.process.get());
   for (std::size_t i = 0; i < files.size(); ++i) {
     manager_.keep(file_name(kept.name, i), files[i]);
   }
-  if (const auto before = sessions_.find(session); before != sessions_.end()) forget(session);
   sessions_[session] = std::move(kept);
 }
 
@@ -149,8 +148,8 @@ void KeptSessions::forget(const std::string& name, std::size_t files) const {
   for (std::size_t i = 0; i < files; ++i) manager_.forget(file_name(name, i));
 }
 
-std::vector<KeptSession> KeptSessions::take(std::vector<Inherited::Named> kept,
-                                            Monotonic now) const {
+std::vector<KeptSession> KeptSessions::take(std::vector<Inherited::Named> kept, Monotonic now,
+                                            std::vector<Leftover>& leftovers) const {
   std::map<std::string, Parts> sessions;
   for (auto& [name, descriptor] : kept) {
     const auto dot = name.rfind('.');
@@ -162,8 +161,11 @@ std::vector<KeptSession> KeptSessions::take(std::vector<Inherited::Named> kept,
   for (auto& [name, parts] : sessions) {
     const auto known = parse(name);
     if (!known || !parts.record || !parts.process) {
-      // Whoever it was, nobody would ever free it.
-      for (auto& [index, file] : parts.files) ::flock(file.get(), LOCK_UN);
+      // Not unlocked: whose it is may live, and then goes on holding as one who locked it without
+      // us.
+      for (auto& [index, file] : parts.files) {
+        leftovers.push_back({std::move(file), known ? known->user : 0});
+      }
       forget(name, parts.files.size());
       continue;
     }
@@ -171,7 +173,10 @@ std::vector<KeptSession> KeptSessions::take(std::vector<Inherited::Named> kept,
     session.name = name;
     session.lines = lines_in(read_record(parts.record.get()), now - known->kept_at);
     session.peer = {pid_of(parts.process), known->user, std::move(parts.process)};
-    for (auto& [index, file] : parts.files) session.files.push_back(std::move(file));
+    // An empty one stands for what is missing, so that no claim gets the file of the next.
+    const std::size_t count = parts.files.empty() ? 0 : parts.files.rbegin()->first + 1;
+    session.files.resize(count);
+    for (auto& [index, file] : parts.files) session.files[index] = std::move(file);
   }
   return whole;
 }

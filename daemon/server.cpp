@@ -65,6 +65,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void send(SessionId session, std::string line) override;
   void drain(SessionId session) override;
   void settle_later() override;
+  std::size_t keeps() const override { return manager_.is_there() ? KeptSessions::kMaxLocks : 0; }
   void keep(SessionId session, const std::string& lines, const std::vector<int>& files) override;
 
   // SessionOwner, for the sessions.
@@ -92,7 +93,6 @@ class Server::Loop final : public Sessions, public SessionOwner {
   asio::steady_timer timer_;
   Monotonic armed_ = Monotonic::max();
   bool settle_posted_ = false;
-  bool restoring_ = false;
   std::vector<char> buffer_;
   boost::system::error_code short_of_;  // told once, not at every try
   SessionId last_session_ = 0;
@@ -135,8 +135,11 @@ Server::Loop::Loop(Listener listener, const UserLimits& limits, std::vector<Inhe
   if (listener_.had_predecessor() || !kept.empty()) {
     dispatch_.recover_until(now().steady + kRecovery);
   }
-  for (auto& session : kept_sessions_.take(std::move(kept), now().steady))
+  std::vector<KeptSessions::Leftover> leftovers;
+  for (auto& session : kept_sessions_.take(std::move(kept), now().steady, leftovers)) {
     restore(std::move(session));
+  }
+  for (auto& [file, user] : leftovers) os_locks_->dispose(std::move(file), user);
 }
 
 bool Server::Loop::run() {
@@ -193,7 +196,6 @@ void Server::Loop::settle_later() {
 
 void Server::Loop::keep(SessionId session, const std::string& lines,
                         const std::vector<int>& files) {
-  if (restoring_) return;  // it is kept
   kept_sessions_.keep(session, sessions_.at(session)->peer(), lines, files, now().steady);
 }
 
@@ -269,12 +271,10 @@ void Server::Loop::restore(KeptSession kept) {
       std::make_shared<Session>(*this, id, Session::Socket(context_), std::move(kept.peer));
   sessions_.emplace(id, session);
   dispatch_.opened(id, session->peer(), true);
-  restoring_ = true;
   for (const std::string& line : kept.lines) {
     std::ignore = dispatch_.received(id, line, kept.files);
   }
   dispatch_.dispose(id, kept.files);
-  restoring_ = false;
   session->start();
 }
 

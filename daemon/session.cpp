@@ -6,6 +6,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
 #include <exception>
 #include <utility>
 
@@ -27,6 +28,11 @@ constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 // would leave a session, or its locks, in the middle of something.
 void rethrow(const std::exception_ptr& error) {
   if (error) std::rethrow_exception(error);
+}
+
+// Of the kernel's, which passes: no reason to end a session and unlock what it holds.
+bool lacks_memory(const proto::Error& error) {
+  return error.os_error == ENOBUFS || error.os_error == ENOMEM;
 }
 
 }  // namespace
@@ -79,11 +85,11 @@ void Session::flush() {
   if (writing_ || outbox_.empty()) return;
   const auto sent =
       proto::try_send(socket_.native_handle(), std::string_view(outbox_).substr(sent_), -1);
-  if (!sent) {
+  if (!sent && !lacks_memory(sent.error())) {
     handle_end_of_input();
     return;
   }
-  sent_ += *sent;
+  sent_ += sent.value_or(0);
   if (sent_ == outbox_.size()) {
     outbox_.clear();
     sent_ = 0;
@@ -112,11 +118,11 @@ void Session::drain() {
 void Session::end() {
   if (std::exchange(ended_, true)) return;
   const auto self = shared_from_this();
+  dispose_descriptors();
+  owner_.ended(id_);  // which unlocks, before the client can notice
   boost::system::error_code ignored;
   socket_.close(ignored);
   if (process_.is_open()) std::ignore = process_.release();  // peer_ closes it
-  dispose_descriptors();
-  owner_.ended(id_);
 }
 
 void Session::dispose_descriptors() {
@@ -158,6 +164,7 @@ Session::Awaitable<void> Session::watch_process() {
 std::size_t Session::receive() {
   const auto buffer = owner_.read_buffer();
   const auto received = proto::try_receive(socket_.native_handle(), buffer, descriptors_);
+  if (!received && lacks_memory(received.error())) return 0;
   if (!received || received->closed) {
     handle_end_of_input();
     return 0;

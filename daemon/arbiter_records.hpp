@@ -1,0 +1,71 @@
+// What the arbiter keeps: a record of each claim, each lock with its holders and its queue, and
+// what belongs to a session. Private to arbiter*.cpp.
+
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+
+#include "daemon/arbiter.hpp"
+
+namespace locketd {
+namespace intrusive = boost::intrusive;
+
+struct Arbiter::Record : Entry {
+  Lock* owner = nullptr;
+  Session* session = nullptr;
+  Monotonic deadline = Monotonic::max();
+  bool returning = false;  // a former holder that is none yet: in no list of its lock
+  bool checking = false;   // the kernel is being asked whether it is one
+  bool impatient = false;  // refused, if not granted, by the next attempt's end
+  bool last_try = false;   // not held back by the recovery any more
+  bool told = false;       // that it has to wait
+  InLock in_lock;          // in the lock's holders or queue
+  InSession in_session;
+
+  [[nodiscard]] bool timed() const { return deadline != Monotonic::max(); }
+};
+
+struct Arbiter::Lock {
+  struct TicketOf {
+    using type = Ticket;
+    const Ticket& operator()(const Record& record) const { return record.ticket; }
+  };
+  // In the order of arrival, in which former waiters may come back in any order.
+  using Records = intrusive::set<Record, intrusive::member_hook<Record, InLock, &Record::in_lock>,
+                                 intrusive::key_of_value<TicketOf>>;
+  enum class Attempt : std::uint8_t {
+    none,
+    probing,    // TryLock is out
+    awaiting,   // AwaitLock is out: an external process has it
+    abandoned,  // either is out, for a waiter that left or is no longer the first
+  };
+
+  LockId id = 0;
+  FileId file;
+  Records holders;
+  Records queue;
+  Attempt attempt = Attempt::none;
+  Ticket tried = 0;          // whom the attempt is for
+  std::size_t checks = 0;    // CheckLocks that are out
+  bool recovering = false;   // invariant 7
+  bool external = false;     // when the kernel was last asked, somebody else had it
+  std::set<Ticket> at_once;  // refused, if not granted, as soon as the attempt has ended
+
+  [[nodiscard]] bool admits(Mode mode) const {
+    return holders.empty() || (mode == Mode::shared && holders.begin()->claim.mode == Mode::shared);
+  }
+  // Whether the lock can be had is about to be known.
+  [[nodiscard]] bool unsettled() const {
+    return attempt == Attempt::probing || attempt == Attempt::abandoned || checks > 0 || recovering;
+  }
+};
+
+struct Arbiter::Session {
+  intrusive::list<Record, intrusive::member_hook<Record, InSession, &Record::in_session>> records;
+};
+
+}  // namespace locketd

@@ -1,0 +1,107 @@
+// Of arbiter.hpp: what others may see of it. Nothing here changes anything.
+
+#include <algorithm>
+#include <set>
+
+#include "daemon/arbiter_records.hpp"
+
+namespace locketd {
+
+std::vector<SessionId> Arbiter::blockers(Ticket ticket) const {
+  std::vector<SessionId> sessions;
+  const auto found = records_.find(ticket);
+  if (found == records_.end()) return sessions;
+  for (const Record& holder : found->second->owner->holders) {
+    sessions.push_back(holder.claim.session);
+  }
+  return sessions;
+}
+
+std::vector<SessionId> Arbiter::blockers(const std::vector<Ticket>& tickets) const {
+  std::vector<SessionId> sessions;
+  std::set<LockId> seen;
+  for (const Ticket ticket : tickets) {
+    const auto found = records_.find(ticket);
+    if (found == records_.end() || !seen.insert(found->second->lock).second) continue;
+    const auto more = blockers(ticket);
+    sessions.insert(sessions.end(), more.begin(), more.end());
+  }
+  return sessions;
+}
+
+std::vector<SessionId> Arbiter::holding_sessions() const {
+  std::vector<SessionId> sessions;
+  for (const auto& [session, entry] : sessions_) {
+    const auto held = [](const Record& record) { return record.held; };
+    if (std::ranges::any_of(entry->records, held)) sessions.push_back(session);
+  }
+  return sessions;
+}
+
+bool Arbiter::visit_lock(const Lock& lock, Ticket after, const Visitor& visitor) const {
+  // A former waiter's ticket may be smaller than a holder's.
+  const auto found = records_.find(after);
+  const bool known = found != records_.end() && found->second->owner == &lock;
+  const bool at_waiter = known && !found->second->held;
+  const bool at_holder = known && found->second->held;
+  auto holder = at_waiter ? lock.holders.end() : lock.holders.upper_bound(after);
+  for (; holder != lock.holders.end(); ++holder) {
+    if (!visitor(*holder, lock.external)) return false;
+  }
+  auto waiter = at_holder ? lock.queue.begin() : lock.queue.upper_bound(after);
+  for (; waiter != lock.queue.end(); ++waiter) {
+    if (!visitor(*waiter, lock.external)) return false;
+  }
+  return true;
+}
+
+void Arbiter::visit(const Cursor& after, const Visitor& visitor) const {
+  for (auto lock = locks_.lower_bound(after.lock); lock != locks_.end(); ++lock) {
+    const Ticket skip = lock->first == after.lock ? after.ticket : 0;
+    if (!visit_lock(*lock->second, skip, visitor)) return;
+  }
+}
+
+void Arbiter::visit(const FileId& file, const Cursor& after, const Visitor& visitor) const {
+  const auto found = by_file_.find(file);
+  if (found != by_file_.end()) visit_lock(*found->second, after.ticket, visitor);
+}
+
+std::optional<Ticket> Arbiter::ticket_of(SessionId session, Token token) const {
+  const auto found = by_token_.find({session, token});
+  if (found == by_token_.end() || !found->second->held) return std::nullopt;
+  return found->second->ticket;
+}
+
+void Arbiter::visit_session(SessionId session,
+                            const std::function<void(const Entry&)>& visitor) const {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  for (const Record& record : found->second->records) visitor(record);
+}
+
+Arbiter::Counts Arbiter::counts() const {
+  return {locks_.size(), holders_, records_.size() - holders_, grants_};
+}
+
+std::size_t Arbiter::holders_of(const FileId& file) const {
+  const auto found = by_file_.find(file);
+  return found == by_file_.end() ? 0 : found->second->holders.size();
+}
+
+std::size_t Arbiter::waiters_of(const FileId& file) const {
+  const auto found = by_file_.find(file);
+  return found == by_file_.end() ? 0 : found->second->queue.size();
+}
+
+std::size_t Arbiter::entries_of(SessionId session) const {
+  const auto found = sessions_.find(session);
+  return found == sessions_.end() ? 0 : found->second->records.size();
+}
+
+Arbiter::Use Arbiter::use_of(UserId user) const {
+  const auto found = users_.find(user);
+  return found == users_.end() ? Use{} : found->second;
+}
+
+}  // namespace locketd

@@ -1,0 +1,88 @@
+// Of dispatch.hpp: what a daemon knows of the one before it and leaves to the one after it (C9).
+
+#include <chrono>
+#include <utility>
+
+#include "daemon/dispatch.hpp"
+#include "proto/limits.hpp"
+
+namespace locketd {
+
+namespace proto = locket::proto;
+
+namespace {
+
+// The recovery's end is noticed later than this only where the process itself stood still (SIGSTOP,
+// a suspended machine). Its clients came back in time but are not heard yet, so it goes on for
+// twice as long: a pass of the loop that is itself just not late must fit.
+constexpr std::chrono::milliseconds kStandstill{50};
+constexpr int kMaxProlongations = 4;  // on a machine that is always late, it has to end as well
+
+}  // namespace
+
+void Dispatch::recover_until(Monotonic end) {
+  arbiter_.begin_recovery();
+  recovery_end_ = end;
+}
+
+void Dispatch::end_recovery_in_time() {
+  const Monotonic now = sessions_.now().steady;
+  if (!recovery_end_ || now < *recovery_end_) return;
+  if (now >= *recovery_end_ + kStandstill && prolongations_ < kMaxProlongations) {
+    ++prolongations_;
+    recovery_end_ = now + 2 * kStandstill;
+    return;
+  }
+  recovery_end_.reset();
+  arbiter_.end_recovery();
+  pump();
+}
+
+// Many may have to be kept, and a session for each of many grants: it is done once for all of a
+// pass, and for one session a pass (C15).
+void Dispatch::keep_later(const Client& client) {
+  const bool is_kept = kept_.contains(client.session);
+  if (!is_kept && sessions_.keeps() > 0) to_keep_.insert(client.session);
+}
+
+// By what its client would say to the next daemon, if it still could.
+void Dispatch::keep_one() {
+  if (to_keep_.empty()) return;
+  const Client& client = clients_.at(to_keep_.extract(to_keep_.begin()).value());
+  const Instant now = sessions_.now();
+  RequestId id = 0;
+  proto::Hello hello;
+  hello.protocol = proto::kProtocolVersion;
+  hello.command = client.stated_command;
+  std::string lines = proto::encode(proto::Request{id, hello});
+  std::vector<int> files;
+  arbiter_.visit_session(client.session, [&](const Entry& entry) {
+    if (!entry.held || files.size() == sessions_.keeps()) return;
+    const Claim& claim = entry.claim;
+    const proto::Seconds age = now.steady - entry.since.steady;
+    lines += proto::encode(proto::Request{
+        ++id,
+        proto::Reclaim{claim.path, claim.mode, {}, claim.reason, entry.token, entry.ticket, age}});
+    files.push_back(os_locks_.descriptor(entry.ticket));
+  });
+  lines += proto::encode(proto::Request{++id, proto::Detach{client.stated_command}});
+  sessions_.keep(client.session, lines, files);
+  if (!to_keep_.empty()) sessions_.settle_later();
+}
+
+// A process whose session an earlier daemon kept, since it was becoming another, may come back by
+// itself: it was not yet, or could not. Then what was kept is one holder too many, on the same open
+// file description, and would stay one when the process has released.
+void Dispatch::supersede(const Client& client, Token token) {
+  if (!client.reclaimed || kept_.contains(client.session)) return;
+  for (const SessionId session : kept_) {
+    const auto ticket = arbiter_.ticket_of(session, token);
+    const bool same_process = clients_.at(session).peer->pid == client.peer->pid;
+    if (!ticket || !same_process || client.peer->pid <= 0) continue;
+    os_locks_.disown(*ticket);
+    arbiter_.release(session, token);
+    return;
+  }
+}
+
+}  // namespace locketd
