@@ -43,6 +43,7 @@ double unix_time(std::chrono::system_clock::time_point time) {
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const proto::Status&,
                                    Descriptors&) {
+  if (!request.id) return {};
   const auto counts = arbiter_.counts();
   proto::StatusReport report;
   report.version = proto::kVersion;

@@ -18,7 +18,7 @@ check() { # TEXT COMMAND...
   fi
 }
 
-main_pid() { systemctl show -P MainPID locketd.service; }
+main_pid() { systemctl show -P MainPID locketd.service | grep -vx 0; }  # none while there is none
 is_status_pid() { [[ $(locketctl status --json | jq .pid) == "$(main_pid)" ]]; }
 excludes_flock() { locketctl run /tmp/lock -- sh -c '! flock -n /tmp/lock true'; }
 
@@ -49,7 +49,7 @@ locketctl run --reason 'while it dies' /tmp/kept -- sh -c 'echo $$ >/tmp/kept.pi
 row() { locketctl list /tmp/kept --json | jq -c '.locks[0].holders[0] | [.pid, .command, .reason, .token]'; }
 since() { locketctl list /tmp/kept --json | jq '.locks[0].holders[0].since'; }
 holds() { [[ -s /tmp/kept.pid && $(row) == "[$(cat /tmp/kept.pid),"* ]]; }
-is_new_daemon() { local now; now=$(main_pid); [[ $now != 0 && $now != "$1" ]]; }
+is_new_daemon() { local now; now=$(main_pid); [[ -n $now && $now != "$1" ]]; }
 # To a tenth of a second: the clock that tells ages is not the one that tells the time.
 is_same_holder() { [[ $(row) == "$1" ]] && jq -en "($(since)) - ($2) | fabs < 0.1"; }
 is_free() { flock -n /tmp/kept true; }

@@ -102,7 +102,8 @@ class ArbiterModel {
   void stop_waiting(SessionId session) {
     std::vector<RequestId> waits;
     for (const Member& entry : entries_) {
-      if (entry.claim.session == session && !entry.held) waits.push_back(entry.claim.request);
+      const bool waits_now = entry.waits();
+      if (entry.claim.session == session && waits_now) waits.push_back(entry.claim.request);
     }
     for (const RequestId request : waits) cancel(session, request);
   }
