@@ -199,6 +199,10 @@ std::optional<Monotonic> Arbiter::next_deadline() const {
   return deadlines_.begin()->first;
 }
 
+bool Arbiter::has_due(Monotonic now) const {
+  return !due_at_once_.empty() || (!deadlines_.empty() && deadlines_.begin()->first <= now);
+}
+
 std::vector<Ticket> Arbiter::due(Monotonic now, std::size_t most) {
   std::vector<Ticket> due;
   last_due_ = now;

@@ -202,6 +202,7 @@ class Arbiter {
   // and then expires those; whoever was granted meanwhile is left alone. At most so many at a time:
   // the others are due the next time.
   [[nodiscard]] std::optional<Monotonic> next_deadline() const;
+  [[nodiscard]] bool has_due(Monotonic now) const;
   std::vector<Ticket> due(Monotonic now, std::size_t most = SIZE_MAX);
   void expire(const std::vector<Ticket>& due);
 

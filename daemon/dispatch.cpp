@@ -140,12 +140,21 @@ bool Dispatch::outlives_connection(SessionId session) {
   return true;
 }
 
-// One pass: what comes in by the draining is answered in the next, after others had their turn, so
-// that a client who never stops talking cannot keep the loop here (C15).
-void Dispatch::settle() {
+void Dispatch::attend() {
+  see_to_time();
+  if (has_due() || !lists_.empty()) sessions_.settle_later();
+}
+
+void Dispatch::see_to_time() {
   pump();  // what the OS locks reported from outside of any request
   end_recovery_in_time();
   keep_one();
+}
+
+// One pass: what comes in by the draining is answered in the next, after others had their turn, so
+// that a client who never stops talking cannot keep the loop here (C15).
+void Dispatch::settle() {
+  see_to_time();
   const auto due = arbiter_.due(sessions_.now().steady, kRefusalsAtOnce);
   if (due.empty() && lists_.empty()) return;
 
@@ -158,8 +167,7 @@ void Dispatch::settle() {
   heard_lists_ = heard;
   arbiter_.expire(due);
   pump();
-  answer_one_list();
-  sessions_.settle_later();
+  if (answer_one_list() || !due.empty()) sessions_.settle_later();
 }
 
 std::optional<Monotonic> Dispatch::next_deadline() const {

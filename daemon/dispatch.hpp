@@ -47,8 +47,11 @@ class Sessions {
   // Reads what the session's socket has and handles it, or its end, right now.
   virtual void drain(SessionId session) = 0;
 
-  // Calls settle() again, after others had their turn.
+  // Calls settle(), after others had their turn.
   virtual void settle_later() = 0;
+
+  // Whether it has more unread answers than is good for it.
+  virtual bool is_behind(SessionId session) const = 0;
 
   // How many locks of a session can outlive this daemon by keep(); 0 where none can.
   virtual std::size_t keeps() const = 0;
@@ -87,15 +90,20 @@ class Dispatch {
   // There was a daemon before this one, whose clients come back until then (C9). First of all.
   void recover_until(Monotonic end);
 
-  // After each batch of the above, and when next_deadline() has come.
+  // After each batch of the above, and when next_deadline() has come. What takes longer is left to
+  // settle(), so that it is done once a pass of the loop, and not once for each session that talks.
+  void attend();
   void settle();
+  [[nodiscard]] bool has_due() const { return arbiter_.has_due(sessions_.now().steady); }
   [[nodiscard]] std::optional<Monotonic> next_deadline() const;
 
  private:
   struct Client {
     SessionId session = 0;
     const Peer* peer = nullptr;
-    std::string stated_command;  // shown where the kernel does not tell
+    std::string stated_command;        // shown where the kernel does not tell
+    mutable std::string command = {};  // what it told
+    mutable Monotonic told = {};       // and when
     bool greeted = false;
     bool notices = false;  // wants to be told when it has to wait
     bool detached = false;
@@ -109,6 +117,7 @@ class Dispatch {
   using Request = locket::proto::Request;
   using Descriptors = std::deque<locket::proto::Descriptor>;
 
+  void see_to_time();
   void end_recovery_in_time();
 
   using Outcome = std::expected<void, locket::proto::Error>;
@@ -148,7 +157,8 @@ class Dispatch {
   void keep_one();
   void supersede(const Client& client, Token token);
   void drain(std::vector<SessionId> sessions);
-  void answer_one_list();
+  bool answer_one_list();
+  const std::string& command_shown(const Client& client) const;
   [[nodiscard]] locket::proto::Page page_of(const locket::proto::List& list) const;
   [[nodiscard]] locket::proto::Row row_of(const Entry& entry, bool external,
                                           const Instant& now) const;

@@ -1,6 +1,7 @@
 #include "daemon/log.hpp"
 
 #include <fmt/chrono.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,6 +71,9 @@ void write(Level level, std::string_view text) {
   const std::string line = under_journal()
                                ? fmt::format("<{}>{}\n", name.priority, text)
                                : fmt::format("{} locketd {}: {}\n", time_of_day(), name.name, text);
+  // A reader that has gone to sleep must not stop all locking: a pipe that is full takes no line.
+  pollfd room{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&room, 1, 0) == 0) return;
   // One write a line: lines of several threads or processes never mix.
   std::fwrite(line.data(), 1, line.size(), stderr);
 }

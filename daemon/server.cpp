@@ -1,6 +1,7 @@
 #include "daemon/server.hpp"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -65,6 +66,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void send(SessionId session, std::string line) override;
   void drain(SessionId session) override;
   void settle_later() override;
+  bool is_behind(SessionId session) const override;
   std::size_t keeps() const override { return manager_.is_there() ? KeptSessions::kMaxLocks : 0; }
   void keep(SessionId session, const std::string& lines, const std::vector<int>& files) override;
 
@@ -72,6 +74,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   Dispatch& dispatch() override { return dispatch_; }
   std::span<char> read_buffer() override { return buffer_; }
   void batch_done() override;
+  void close_socket(proto::Descriptor socket, UserId user) override;
   void ended(SessionId session) override;
 
  private:
@@ -79,9 +82,10 @@ class Server::Loop final : public Sessions, public SessionOwner {
 
   asio::awaitable<void> accept_loop();
   asio::awaitable<void> watch_mounts();
+  void accept_more();
   void open_session(Session::Socket socket);
   void restore(KeptSession kept);
-  void refuse(int socket, const proto::Error& error);
+  void refuse(proto::Descriptor socket, UserId user, const proto::Error& error);
   void refuse_by_spare();
   void flush();
   void arm_timer();
@@ -186,11 +190,20 @@ void Server::Loop::drain(SessionId session) {
   kept->drain();
 }
 
+bool Server::Loop::is_behind(SessionId session) const {
+  const auto found = sessions_.find(session);
+  return found != sessions_.end() && found->second->is_behind();
+}
+
 void Server::Loop::settle_later() {
   if (std::exchange(settle_posted_, true)) return;
   asio::post(context_, [this] {
     settle_posted_ = false;
-    batch_done();
+    dispatch_.settle();
+    flush();
+    // Not what is left for a session that does not read: that goes on when it does.
+    if (dispatch_.has_due()) settle_later();
+    arm_timer();
   });
 }
 
@@ -200,9 +213,19 @@ void Server::Loop::keep(SessionId session, const std::string& lines,
 }
 
 void Server::Loop::batch_done() {
-  dispatch_.settle();
+  dispatch_.attend();
   flush();
   arm_timer();
+}
+
+// What is left unread may carry descriptors, and with the last of a file's the kernel may wait in
+// here for as long as its sender likes: a TCP socket lingers (SO_LINGER, socket(7)), a file system
+// hangs. After shutdown(2) nothing more comes in.
+void Server::Loop::close_socket(proto::Descriptor socket, UserId user) {
+  ::shutdown(socket.get(), SHUT_RDWR);
+  int unread = 0;
+  if (::ioctl(socket.get(), FIONREAD, &unread) == 0 && unread == 0) return;  // and closes it
+  os_locks_->dispose(std::move(socket), user);
 }
 
 void Server::Loop::ended(SessionId session) {
@@ -220,6 +243,7 @@ asio::awaitable<void> Server::Loop::accept_loop() {
     if (!error) {
       short_of_ = {};
       open_session(std::move(socket));
+      accept_more();
     } else if (error == asio::error::operation_aborted) {
       co_return;
     } else {
@@ -229,6 +253,17 @@ asio::awaitable<void> Server::Loop::accept_loop() {
       asio::steady_timer rest(context_, kAcceptRest);
       co_await rest.async_wait(kNoThrow);
     }
+  }
+}
+
+// Who connects must not wait for a turn of the loop each.
+void Server::Loop::accept_more() {
+  constexpr int kAtOnce = 32;
+  for (int i = 0; i < kAtOnce; ++i) {
+    const int fd =
+        ::accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0) return;
+    open_session(Session::Socket(context_, asio::local::stream_protocol(), fd));
   }
 }
 
@@ -248,12 +283,12 @@ void Server::Loop::open_session(Session::Socket socket) {
   if (!peer) {
     log::warning("a connection was closed: cannot tell whose it is: {}", peer.error().message);
     const bool full = peer.error().code == proto::Errc::limit_reached;
-    refuse(socket.native_handle(), full ? out_of_descriptors() : peer.error());
+    refuse(proto::Descriptor(socket.release()), 0, full ? out_of_descriptors() : peer.error());
     return;
   }
   if (const auto admitted = dispatch_.admits(*peer); !admitted) {
     log::info("a connection of pid {} was refused: {}", peer->pid, admitted.error().message);
-    refuse(socket.native_handle(), admitted.error());
+    refuse(proto::Descriptor(socket.release()), peer->uid, admitted.error());
     return;
   }
   const SessionId id = ++last_session_;
@@ -279,18 +314,19 @@ void Server::Loop::restore(KeptSession kept) {
 }
 
 // One line that says why; whoever sent a request finds it ahead of the connection's end.
-void Server::Loop::refuse(int socket, const proto::Error& error) {
-  std::ignore = proto::try_send(
-      socket, proto::encode(proto::Reply{std::nullopt, proto::Failure{.error = error}}), -1);
+void Server::Loop::refuse(proto::Descriptor socket, UserId user, const proto::Error& error) {
+  const auto line = proto::encode(proto::Reply{std::nullopt, proto::Failure{.error = error}});
+  std::ignore = proto::try_send(socket.get(), line, -1);
+  close_socket(std::move(socket), user);
 }
 
 // Otherwise those who connect would wait in the backlog with no word.
 void Server::Loop::refuse_by_spare() {
   const proto::Error error = out_of_descriptors();
   spare_.reset();
-  const proto::Descriptor socket(
+  proto::Descriptor socket(
       ::accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (socket) refuse(socket.get(), error);
+  if (socket) refuse(std::move(socket), 0, error);
   spare_ = open_spare();
 }
 

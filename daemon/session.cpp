@@ -120,9 +120,14 @@ void Session::end() {
   const auto self = shared_from_this();
   dispose_descriptors();
   owner_.ended(id_);  // which unlocks, before the client can notice
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  close_socket();
   if (process_.is_open()) std::ignore = process_.release();  // peer_ closes it
+}
+
+void Session::close_socket() {
+  if (!socket_.is_open()) return;
+  boost::system::error_code ignored;
+  owner_.close_socket(proto::Descriptor(socket_.release(ignored)), peer_.uid);
 }
 
 void Session::dispose_descriptors() {
@@ -132,7 +137,7 @@ void Session::dispose_descriptors() {
 Session::Awaitable<void> Session::read_loop() {
   const auto self = shared_from_this();
   while (!ended_ && !input_over_) {
-    const bool paused = outbox_.size() - sent_ > kOutboxPause;
+    const bool paused = is_behind();
     const auto wait = paused ? Socket::wait_write : Socket::wait_read;
     const auto [error] = co_await socket_.async_wait(wait, kNoThrow);
     if (error || ended_) break;
@@ -204,8 +209,7 @@ void Session::handle_end_of_input() {
     end();
     return;
   }
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  close_socket();
   outbox_.clear();
   sent_ = 0;
 }

@@ -39,6 +39,7 @@ class SessionOwner {
   virtual std::span<char> read_buffer() = 0;  // shared by all sessions; used within one call
   virtual void batch_done() = 0;              // settle, flush, arm the timer
   virtual void ended(SessionId session) = 0;
+  virtual void close_socket(locket::proto::Descriptor socket, UserId user) = 0;  // never blocks
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -58,6 +59,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void start();
   [[nodiscard]] const Peer& peer() const { return peer_; }
 
+  // It does not read its answers as fast as they come.
+  [[nodiscard]] bool is_behind() const { return outbox_.size() - sent_ > kOutboxPause; }
+
   // Queues; the line goes out at the next flush().
   void send(std::string line);
   void flush();
@@ -68,6 +72,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Those that came ahead of their requests. To be called before this is destroyed without end().
   void dispose_descriptors();
+  void close_socket();
 
  private:
   template <typename T>

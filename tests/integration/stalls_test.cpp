@@ -384,33 +384,58 @@ TEST_F(Stalls, Opening_a_path_hangs_and_nobody_else_notices_C15) {
 
 // ---- What is no file, and hangs all the same ----
 
-TEST_F(Stalls, A_socket_that_lingers_in_place_of_a_file_keeps_nobody_waiting_C15) {
+// A TCP connection of which the last close(2) waits for an hour: its peer does not read.
+struct Lingering {
+  Descriptor socket;
+  Descriptor peer;
+};
+
+Lingering lingering_socket() {
   const Descriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  ASSERT_EQ(::bind(listener.get(), generic, size), 0);
-  ASSERT_EQ(::listen(listener.get(), 1), 0);
-  ASSERT_EQ(::getsockname(listener.get(), generic, &size), 0);
-  Descriptor lingering(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  ASSERT_EQ(::connect(lingering.get(), generic, size), 0);
-  Descriptor reader(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  EXPECT_EQ(::bind(listener.get(), generic, size), 0);
+  EXPECT_EQ(::listen(listener.get(), 1), 0);
+  EXPECT_EQ(::getsockname(listener.get(), generic, &size), 0);
+  Lingering made{Descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), {}};
+  EXPECT_EQ(::connect(made.socket.get(), generic, size), 0);
+  made.peer.reset(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
   const linger wait{.l_onoff = 1, .l_linger = 3600};
-  ASSERT_EQ(::setsockopt(lingering.get(), SOL_SOCKET, SO_LINGER, &wait, sizeof wait), 0);
+  EXPECT_EQ(::setsockopt(made.socket.get(), SOL_SOCKET, SO_LINGER, &wait, sizeof wait), 0);
   const std::array<char, 65536> bytes{};
-  while (::send(lingering.get(), bytes.data(), bytes.size(), MSG_DONTWAIT) > 0) {
+  while (::send(made.socket.get(), bytes.data(), bytes.size(), MSG_DONTWAIT) > 0) {
   }
+  return made;
+}
+
+TEST_F(Stalls, A_socket_that_lingers_in_place_of_a_file_keeps_nobody_waiting_C15) {
+  Lingering lingering = lingering_socket();
   // The daemon's copy must be the last, which does the lingering.
   daemon.freeze();
-  const Id id = ann.start("acquire", {{"path", "/socket"}}, {lingering.get()});
-  lingering.reset();
+  const Id id = ann.start("acquire", {{"path", "/socket"}}, {lingering.socket.get()});
+  lingering.socket.reset();
   daemon.thaw();
   EXPECT_EQ(name_of(ann.error(id)), "bad_file");
   const auto worst = expect_service();
   std::cout << "worst answer while a socket lingers: " << worst * 1e3 << " ms\n";
-  reader.reset();
+}
+
+TEST_F(Stalls, One_that_lingers_in_a_session_that_is_closed_unread_keeps_nobody_waiting_C15) {
+  Lingering lingering = lingering_socket();
+  daemon.freeze();
+  {
+    RawClient client(daemon.socket(), RawClient::Greeting::none);
+    // Ends the session before what comes behind it is read.
+    client.send_bytes(std::string(100'000, 'x'));
+    client.send_bytes("y", {lingering.socket.get()});
+  }
+  lingering.socket.reset();
+  daemon.thaw();
+  const auto worst = expect_service();
+  std::cout << "worst answer while a socket lingers: " << worst * 1e3 << " ms\n";
 }
 
 }  // namespace
