@@ -19,9 +19,10 @@
 namespace locket::chaos {
 namespace {
 
-#ifdef __SANITIZE_THREAD__
-// ThreadSanitizer lets no child of a process with threads start one itself.
-constexpr bool kChildrenMayLock = true;
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+// ThreadSanitizer lets no child of a process with threads start one itself, and AddressSanitizer's
+// own allocator may have been locked at the fork by a thread that the child does not have.
+constexpr bool kChildrenMayLock = false;
 #else
 constexpr bool kChildrenMayLock = true;
 #endif
