@@ -12,85 +12,13 @@
 #include <memory>
 #include <vector>
 
-#include "tests/integration/lock_test.hpp"
-#include "tests/support/process_facts.hpp"
-#include "tests/support/slow_file_system.hpp"
+#include "tests/integration/slow_files.hpp"
 
 namespace locket::test {
 namespace {
 
 using proto::Descriptor;
-
-// daemon/slow_files.hpp, daemon/external_waits.hpp
-constexpr std::size_t kSlowThreadsOfUser = 4;
-constexpr std::size_t kWaitThreadsOfUser = 16;
-// What is measured lasts as long as a stall does, which is until the test ends it.
-constexpr double kMuch = 5;
-
-class Stalls : public LockTest {
- protected:
-  void SetUp() override {
-    ann.release(ann.lock(path));
-    descriptors_before_ = open_descriptors(daemon.pid()).size();
-    threads_before_ = threads();
-  }
-
-  void TearDown() override {
-    if (IsSkipped()) return;
-    EXPECT_TRUE(eventually([&] {
-      return open_descriptors(daemon.pid()).size() <= descriptors_before_;
-    })) << ::testing::PrintToString(open_descriptors(daemon.pid()));
-    EXPECT_TRUE(eventually([&] { return threads() <= threads_before_; }));
-    expect_service();
-  }
-
-  [[nodiscard]] std::size_t threads() const { return threads_of(daemon.pid()).size(); }
-  [[nodiscard]] std::size_t threads_started() const { return threads() - threads_before_; }
-
-  // Others lock, list and ask as ever; says how late the latest answer was.
-  double expect_service() {
-    double worst = 0;
-    for (int i = 0; i < 50; ++i) {
-      const auto begin = Clock::now();
-      const Token token = bob.lock(path);
-      worst = std::max(worst, seconds_since(begin));
-      bob.release(token);
-    }
-    const auto begin = Clock::now();
-    EXPECT_TRUE(cal.call("status").is_object());
-    cal.list();
-    RawClient new_one(daemon.socket());
-    worst = std::max(worst, seconds_since(begin));
-    EXPECT_LT(worst, kMuch);
-    return worst;
-  }
-
-  // A session, and files that it may pass; the test closes its own copies when nothing hangs.
-  Id pass(RawClient& client, const std::string& name, Json params = Json::object()) {
-    files_.push_back(open_file(name));
-    params["path"] = name;
-    return client.start("acquire", std::move(params), {files_.back().get()});
-  }
-
-  // Where a test is root, other users can be played: SO_PEERCRED tells who connected.
-  [[nodiscard]] RawClient client_of_nobody() const {
-    EXPECT_EQ(::seteuid(kNobody), 0);
-    RawClient client(daemon.socket());
-    EXPECT_EQ(::seteuid(0), 0);
-    return client;
-  }
-
-  std::deque<Descriptor> files_;
-
- private:
-  std::size_t descriptors_before_ = 0;
-  std::size_t threads_before_ = 0;
-};
-
-#define SKIP_UNLESS_MOUNTED(file_system)                                                           \
-  if (!(file_system).mounted())                                                                    \
-  GTEST_SKIP() << "no FUSE file system can be mounted here: it takes libfuse3-dev at build time, " \
-                  "/dev/fuse, and the right to mount"
+using Stalls = SlowFiles;
 
 class StallsIn : public Stalls, public ::testing::WithParamInterface<const char*> {};
 
@@ -225,37 +153,6 @@ TEST_F(Stalls, A_wait_for_an_outsider_on_a_hanging_file_ends_and_threads_remain_
   files_.clear();
 }
 
-// ---- Files that are not local, and do not hang ----
-
-TEST_F(Stalls, More_waits_for_outsiders_than_threads_are_served_on_files_that_are_not_local) {
-  for (const auto locks : {SlowFileSystem::Locks::kernel, SlowFileSystem::Locks::own}) {
-    SlowFileSystem slow(locks);
-    SKIP_UNLESS_MOUNTED(slow);
-    constexpr std::size_t kWaits = kWaitThreadsOfUser + 16;
-    std::deque<KernelLock> outsiders;
-    std::vector<Id> waiting;
-    for (std::size_t i = 0; i < kWaits; ++i) {
-      outsiders.emplace_back(slow / std::to_string(i));
-      waiting.push_back(ann.acquire(slow / std::to_string(i)));
-    }
-    ASSERT_TRUE(eventually([&] {
-      const auto rows = cal.list();
-      return std::ranges::count(rows, Json(true),
-                                [](const Json& row) { return row["external"]; }) == kWaits;
-    }));
-    EXPECT_LE(threads_started(), kWaitThreadsOfUser + kSlowThreadsOfUser);
-    for (std::size_t i = kWaits; i-- > kWaits / 2;) {
-      outsiders[i].unlock();
-      ann.release(ann.granted(waiting[i]));
-    }
-    for (std::size_t i = 0; i < kWaits / 2; ++i) {
-      ann.notify("cancel", {{"id", waiting[i]}});
-      EXPECT_EQ(name_of(ann.error(waiting[i])), "cancelled");
-    }
-    EXPECT_TRUE(eventually([&] { return threads_started() == 0; }));
-  }
-}
-
 TEST_F(Stalls, One_user_waiting_for_many_outsiders_leaves_threads_for_others_C15) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can act as another user";
   constexpr std::size_t kWaits = 80;
@@ -280,67 +177,6 @@ TEST_F(Stalls, One_user_waiting_for_many_outsiders_leaves_threads_for_others_C15
     nobody.granted(waiting[i]);
   }
   nobody.close();
-}
-
-TEST_F(Stalls, A_lock_on_a_file_that_is_not_local_passes_on_in_order_C4_C8) {
-  for (const auto locks : {SlowFileSystem::Locks::kernel, SlowFileSystem::Locks::own}) {
-    SlowFileSystem slow(locks);
-    SKIP_UNLESS_MOUNTED(slow);
-    const std::string file = slow / "some.lock";
-    RawClient first(daemon.socket());
-    first.lock(file);
-    EXPECT_FALSE(kernel_admits(file));
-    const Id second = ann.acquire(file);
-    ASSERT_TRUE(ann.waits(second));
-    const Id third = bob.acquire(file);
-    ASSERT_TRUE(bob.waits(third));
-    EXPECT_FALSE(cal.try_lock(file));
-    first.close();
-    const Token token = ann.granted(second);
-    EXPECT_TRUE(bob.waits(third));
-    ann.release(token);
-    bob.release(bob.granted(third));
-    EXPECT_TRUE(eventually([&] { return kernel_admits(file); }));
-  }
-}
-
-// The daemon unlocks on another thread than it tries on.
-TEST_F(Stalls, What_was_given_back_is_free_at_once_on_a_file_that_is_not_local_C7) {
-  SlowFileSystem slow(SlowFileSystem::Locks::kernel);
-  SKIP_UNLESS_MOUNTED(slow);
-  for (int i = 0; i < 100; ++i) {
-    const Id id = ann.acquire(slow / "some.lock");
-    ann.granted(id);
-    ann.call("cancel", {{"id", id}});
-    ASSERT_TRUE(bob.try_lock(slow / "some.lock"));
-    bob.close();
-    bob = RawClient(daemon.socket());
-    ASSERT_TRUE(eventually([&] { return cal.list().empty(); }));
-  }
-}
-
-TEST_F(Stalls, A_lock_that_the_file_system_keeps_itself_can_be_reclaimed_C9) {
-  for (const auto locks : {SlowFileSystem::Locks::kernel, SlowFileSystem::Locks::own}) {
-    SlowFileSystem slow(locks);
-    SKIP_UNLESS_MOUNTED(slow);
-    const Token held = ann.granted(pass(ann, slow / "held.lock"));
-    const Token lost = ann.granted(pass(ann, slow / "lost.lock"));
-    daemon.restart();
-    ::flock(files_[1].get(), LOCK_UN);
-    const KernelLock other(slow / "lost.lock");
-    ann = RawClient(daemon.socket());
-    bob = RawClient(daemon.socket());
-    cal = RawClient(daemon.socket());
-    const auto reclaim = [&](Token token, std::size_t file) {
-      return ann.start("reclaim", {{"path", "/slow"}, {"token", token}}, {files_[file].get()});
-    };
-    EXPECT_EQ(ann.granted(reclaim(held, 0)), held);
-    EXPECT_EQ(name_of(ann.error(reclaim(lost, 1))), "lost");
-    EXPECT_FALSE(bob.try_lock(slow / "held.lock"));
-    ann.close();
-    ann = RawClient(daemon.socket());
-    files_.clear();
-  }
 }
 
 // ---- A path alone, which the daemon opens itself ----
