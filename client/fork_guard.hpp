@@ -16,10 +16,7 @@ namespace locket::client {
 
 struct Process;
 
-// Once, for the one process-wide Process.
-void guard_forks(Process& process);
-
-// The three steps, for tests of other ones.
+// What fork does of itself for the process-wide one (process.cpp); for tests of others.
 void before_fork(Process& process);
 void after_fork_in_parent(Process& process);
 void after_fork_in_child(Process& process);

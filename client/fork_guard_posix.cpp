@@ -1,21 +1,7 @@
-#include <pthread.h>
-
 #include "client/fork_guard.hpp"
 #include "client/process.hpp"
 
 namespace locket::client {
-namespace {
-
-Process* guarded = nullptr;
-
-}  // namespace
-
-void guard_forks(Process& process) {
-  guarded = &process;
-  ::pthread_atfork([] { before_fork(*guarded); }, [] { after_fork_in_parent(*guarded); },
-                   [] { after_fork_in_child(*guarded); });
-}
-
 void before_fork(Process& process) {
   process.handles.lock();
   process.connection.lock();

@@ -14,12 +14,12 @@ Aftermath::Aftermath(World& world, Daemon& daemon, LockFiles files)
 
 bool Aftermath::is_clean() {
   return std::ranges::all_of(traces(),
-                             [](const Trace& trace) { return trace.found == trace.expected; });
+                             [](const Trace& trace) { return trace.found <= trace.expected; });
 }
 
 void Aftermath::judge() {
   for (const Trace& trace : traces()) {
-    if (trace.found == trace.expected) continue;
+    if (trace.found <= trace.expected) continue;
     world_.breaches.add(Breach::left_behind, "{}: {}, where {} should be", trace.what, trace.found,
                         trace.expected);
   }
