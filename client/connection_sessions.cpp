@@ -113,7 +113,8 @@ void Connection::end_session(Error error) {
   std::erase_if(pending_, [&](const auto& entry) {
     Slot& slot = *entry.second;
     // A claim outlives the session, unless the daemon would not have us from the beginning.
-    if (slot.claim && !(refused && slot.first_session == session_)) {
+    const bool turned_away = refused && slot.first_session == session_;
+    if (slot.claim && !turned_away) {
       // The daemon may have locked the file just before its end. Whoever is next must not find it
       // locked by nobody who knows.
       os_unlock_open(slot.claim->descriptor.get());

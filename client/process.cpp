@@ -34,7 +34,7 @@ void in_child() {
   }
 }
 
-[[maybe_unused]] const int registered = ::pthread_atfork(prepare, in_parent, in_child);
+[[maybe_unused]] const int kRegistered = ::pthread_atfork(prepare, in_parent, in_child);
 
 }  // namespace
 

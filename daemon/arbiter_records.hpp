@@ -31,7 +31,7 @@ struct Arbiter::Record : Entry {
 
 struct Arbiter::Lock {
   struct TicketOf {
-    using type = Ticket;
+    using type = Ticket;  // NOLINT(readability-identifier-naming): Boost's name
     const Ticket& operator()(const Record& record) const { return record.ticket; }
   };
   // In the order of arrival, in which former waiters may come back in any order.

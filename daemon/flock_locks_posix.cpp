@@ -178,13 +178,14 @@ void FlockLocks::unlock_slowly(const FileId& id, SharedFile file, SlowFiles::Use
   SlowFiles::Call call = [file = std::move(file)] { return ::flock(file->get(), LOCK_UN); };
   ++unlocking_[id].calls;
   if (slow_.run(user, std::move(call), [this, id](int) { unlocked(id); })) return;
-  do_here(std::move(call));
+  do_here(std::move(call));  // NOLINT(bugprone-use-after-move): run() left it here
   unlocked(id);
 }
 
 void FlockLocks::close_slowly(SharedFile file, SlowFiles::User user) {
   SlowFiles::Call call = [file = std::move(file)] { return 0; };
-  if (!slow_.run(user, std::move(call))) do_here(std::move(call));
+  if (slow_.run(user, std::move(call))) return;
+  do_here(std::move(call));  // NOLINT(bugprone-use-after-move): run() left it here
 }
 
 void FlockLocks::unlocked(const FileId& id) {
