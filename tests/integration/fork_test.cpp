@@ -45,6 +45,25 @@ class Fork : public LockTest {
   static int in_child(const std::function<int()>& body) { return in_process_of(::geteuid(), body); }
 };
 
+// What a holder left behind; killed when the test ends.
+class Lingering {
+ public:
+  explicit Lingering(Child& parent) {
+    std::istringstream answer(parent.ask("linger"));
+    std::string word;
+    answer >> word >> pid_;
+    EXPECT_GT(pid_, 0) << answer.str();
+  }
+  ~Lingering() {
+    if (pid_ > 0) ::kill(pid_, SIGKILL);
+  }
+  Lingering(const Lingering&) = delete;
+  Lingering& operator=(const Lingering&) = delete;
+
+ private:
+  pid_t pid_ = 0;
+};
+
 int code_of_release(file_lock& lock) {
   return locket_release(lock.native_handle(), nullptr);
 }
@@ -186,7 +205,7 @@ TEST_F(Fork, Children_made_amid_everything_are_whole_C10) {
 TEST_F(Fork, The_parent_keeps_its_locks_through_a_restart_while_a_child_lives_C9) {
   Child holder(program());
   ASSERT_TRUE(says(holder.ask("lock " + path), "held"));
-  ASSERT_TRUE(says(holder.ask("linger"), "child"));
+  const Lingering child(holder);
   daemon.kill();
   daemon.start();
   RawClient eve(daemon.socket());
@@ -199,15 +218,10 @@ TEST_F(Fork, The_parent_keeps_its_locks_through_a_restart_while_a_child_lives_C9
 TEST_F(Fork, A_killed_holders_lock_is_free_although_its_child_lives_on_C8) {
   Child holder(program());
   ASSERT_TRUE(says(holder.ask("lock " + path), "held"));
-  std::istringstream answer(holder.ask("linger"));
-  std::string word;
-  pid_t lingering = 0;
-  answer >> word >> lingering;
-  ASSERT_GT(lingering, 0);
+  const Lingering child(holder);
   const Id wait = ann.acquire(path);
   holder.signal(SIGKILL);
   EXPECT_GT(ann.granted(wait), 0U);
-  ::kill(lingering, SIGKILL);
 }
 
 }  // namespace

@@ -69,7 +69,9 @@ class Program {
 
  private:
   static std::string linger() {
+    constexpr unsigned kSecondsAtMost = 120;
     const pid_t child = ::fork();
+    if (child == 0) ::alarm(kSecondsAtMost);  // where nobody is left to kill it
     while (child == 0) ::pause();
     return "child " + std::to_string(child);
   }
