@@ -37,6 +37,13 @@ bool may_come_back(const Error& error) {
          error.code == Errc::connection_lost;
 }
 
+// Whoever asks does not care at which point of the greeting the last one died.
+Error absent(const Error& error) {
+  if (error.code != Errc::connection_lost) return error;
+  return {Errc::no_daemon, fmt::format("locketd went away and is not back yet ({})", error.message),
+          error.os_error};
+}
+
 }  // namespace
 
 std::expected<void, Error> Connection::ensure_connected(UniqueLock& lock, TimePoint until) {
@@ -53,7 +60,7 @@ std::expected<void, Error> Connection::ensure_connected(UniqueLock& lock, TimePo
     // Its backlog is full: nothing tells when it no longer is, connect(2) included.
     const bool busy = begun.error().os_error == EAGAIN;
     const bool again = busy || (may_come_back(begun.error()) && Clock::now() < patience);
-    if (!again || Clock::now() >= until) return begun;
+    if (!again || Clock::now() >= until) return std::unexpected(absent(begun.error()));
     backoff.attempt();
     lock.unlock();
     std::this_thread::sleep_until(std::min(until, backoff.due()));
