@@ -22,9 +22,9 @@ namespace {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 // ThreadSanitizer lets no child of a process with threads start one itself, and AddressSanitizer's
 // own allocator may have been locked at the fork by a thread that the child does not have.
-constexpr bool kChildrenMayLock = false;
+constexpr bool kMayFork = false;
 #else
-constexpr bool kChildrenMayLock = true;
+constexpr bool kMayFork = true;
 #endif
 
 // A place for a forked child among the participants; none where all are taken.
@@ -83,6 +83,7 @@ void vanish(World& world, unsigned member) {
 }
 
 void leave_child(World& world, const LockFiles& files, Nanoseconds life, std::uint64_t seed) {
+  if (!kMayFork) return;
   const pid_t middle = ::fork();
   if (middle < 0) return;
   if (middle > 0) {
@@ -96,7 +97,7 @@ void leave_child(World& world, const LockFiles& files, Nanoseconds life, std::ui
   constexpr unsigned kLongest = 60;
   ::alarm(kLongest);
   sleep_for(life);
-  if (kChildrenMayLock && seed % 3 == 0 && !world.stop) lock_as_orphan(world, files, seed);
+  if (seed % 3 == 0 && !world.stop) lock_as_orphan(world, files, seed);
   ::_exit(EXIT_SUCCESS);
 }
 

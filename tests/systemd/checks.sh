@@ -34,7 +34,7 @@ until_works() { # COMMAND...
 check "the socket is there before the service" test -S /run/locket/locketd.sock
 check "everybody may connect" test "$(stat -c %a /run/locket/locketd.sock)" = 666
 check "the service has not been started" is_in_state inactive
-check "the first client starts it" locketctl status
+check "the first client starts it" until_works locketctl status
 check "and is answered by the service's main process" is_status_pid
 check "a lock excludes flock(1)" excludes_flock
 check "an unprivileged user is served" setpriv --reuid 65534 --regid 65534 --clear-groups \
