@@ -73,7 +73,7 @@ class DaemonWorld final : public locketd::Sessions {
   void drain(locketd::SessionId session) override;
   void settle_later() override { settle_wanted_ = true; }
   bool is_behind(locketd::SessionId) const override { return false; }
-  std::size_t keeps() const override { return 2; }
+  std::size_t keeps() const override { return 1000; }
   void keep(locketd::SessionId session, const std::string& lines,
             const std::vector<int>& files) override;
 
