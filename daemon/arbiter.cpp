@@ -30,13 +30,15 @@ std::optional<Ticket> Arbiter::acquire(const Instant& now, Claim claim) {
 Arbiter::Record* Arbiter::add(const Instant& now, Claim claim, Ticket ticket) {
   const auto [slot, is_new] = by_request_.try_emplace({claim.session, claim.request}, nullptr);
   if (!is_new) return nullptr;
-  if (ticket == 0) ticket = next_stamp(now);
+  // One that is yet to come, of a clock since set back or of a liar, is no place before newcomers'.
+  if (ticket == 0 || ticket > stamp_at(now)) ticket = next_stamp(now);
   // Former tickets are what clients say that they are. Where so many say the same, looking for a
   // place beside it would cost others their time (C15).
   constexpr int kNeighbours = 1024;
   const auto taken = [&] { return records_.contains(ticket) || abandoned_.contains(ticket); };
   for (int i = 0; i < kNeighbours && taken(); ++i) ++ticket;
   while (taken()) ticket = next_stamp(now);
+  last_stamp_ = std::max(last_stamp_, ticket);
 
   auto owned = std::make_unique<Record>();
   Record& record = *owned;
@@ -357,11 +359,15 @@ void Arbiter::forget_if_idle(Lock& lock) {
 // Microseconds since the epoch stay below 2^53 until the year 2255, and no daemon grants a million
 // locks a second: so a stamp is larger than all of an earlier daemon's, with no file to keep.
 std::uint64_t Arbiter::next_stamp(const Instant& now) {
+  last_stamp_ = std::max(last_stamp_ + 1, stamp_at(now));
+  return last_stamp_;
+}
+
+// The last one so far, or what the clock says, if that is more.
+std::uint64_t Arbiter::stamp_at(const Instant& now) const {
   using std::chrono::microseconds;
   const auto wall = std::chrono::duration_cast<microseconds>(now.wall.time_since_epoch()).count();
-  last_stamp_ =
-      std::max(last_stamp_ + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(wall, 0)));
-  return last_stamp_;
+  return std::max(last_stamp_, static_cast<std::uint64_t>(std::max<std::int64_t>(wall, 0)));
 }
 
 }  // namespace locketd

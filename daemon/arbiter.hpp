@@ -21,7 +21,9 @@
 //  6. Stamps (tickets, tokens) of this daemon's own come from one counter that strictly increases
 //     (within this process always; across restarts as the wall clock does), so that those of an
 //     earlier daemon are smaller. Tickets and tokens of reclaim() are what clients say: a taken
-//     ticket moves on to the next free one, and two sessions may name the same token.
+//     ticket moves on to the next free one, one that the counter has not come to yet counts as
+//     none, so that nobody who comes ever goes ahead of who is there, and two sessions may name the
+//     same token.
 //  7. While recovering, no lock is tried: whoever waited under the daemon before this one comes
 //     back to a place ahead of all who came since (C9). Former holders are ones again at once,
 //     whoever wants an answer at once is answered when it is over, and only for the first of a
@@ -252,7 +254,6 @@ class Arbiter {
   Lock& lock_for(const FileId& file);
   Record* add(const Instant& now, Claim claim, Ticket ticket);
   void enqueue(Lock& lock, Record& record);
-  void set_deadline(Lock& lock, Record& record);
   void tell(Record& record);
   void advance(Lock& lock);
   void settle_at_once(Lock& lock);
@@ -268,6 +269,7 @@ class Arbiter {
   void erase(Record& record);
   void forget_if_idle(Lock& lock);
   std::uint64_t next_stamp(const Instant& now);
+  [[nodiscard]] std::uint64_t stamp_at(const Instant& now) const;
   bool visit_lock(const Lock& lock, Ticket after, const Visitor& visitor) const;
 
   template <typename Key, typename Value, typename Hash = boost::hash<Key>>

@@ -43,7 +43,7 @@ class ArbiterModel {
     if (with(same)) return std::nullopt;
     if (claim.timeout) *claim.timeout += former.age;
     Ticket place = former.ticket != 0 ? former.ticket : former.token.value_or(0);
-    if (place == 0) place = next_stamp(now);
+    if (place == 0 || place > std::max(last_stamp_, clock(now))) place = next_stamp(now);
     const auto age = std::chrono::duration_cast<Monotonic::duration>(former.age);
     const Instant since{.steady = now.steady - age, .wall = now.wall - age};
     if (!former.token) return wait(claim, place, since);
@@ -211,6 +211,7 @@ class ArbiterModel {
              std::ranges::find(gone_, ticket, &Gone::ticket) != gone_.end();
     };
     while (taken()) ++ticket;
+    last_stamp_ = std::max(last_stamp_, ticket);
     Member& member = entries_.emplace_back();
     member.claim = claim;
     member.ticket = ticket;
@@ -317,10 +318,12 @@ class ArbiterModel {
 
   // Tickets and tokens.
   std::uint64_t next_stamp(const Instant& now) {
-    const auto wall = std::chrono::floor<std::chrono::microseconds>(now.wall);
-    last_stamp_ = std::max<std::uint64_t>(
-        last_stamp_ + 1, static_cast<std::uint64_t>(wall.time_since_epoch().count()));
+    last_stamp_ = std::max(last_stamp_ + 1, clock(now));
     return last_stamp_;
+  }
+  static std::uint64_t clock(const Instant& now) {
+    const auto wall = std::chrono::floor<std::chrono::microseconds>(now.wall);
+    return static_cast<std::uint64_t>(wall.time_since_epoch().count());
   }
 
   // Once, whoever has to wait and cannot know so by an answer that is about to come.

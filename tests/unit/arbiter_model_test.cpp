@@ -1,6 +1,6 @@
 // Random operations on the arbiter and on a plain model of its rules: each event must be the same,
-// in the same order. LOCKET_TEST_SEED repeats a run; LOCKET_TEST_OPERATIONS makes it shorter or
-// longer.
+// in the same order. The same operations each time, so that nobody's change fails by another's
+// fault; LOCKET_TEST_SEED (a number, or "random") and LOCKET_TEST_OPERATIONS look further.
 
 #include "tests/unit/arbiter_model.hpp"
 
@@ -46,6 +46,12 @@ constexpr std::size_t kLogTail = 60;
 std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   const char* text = std::getenv(variable);
   return text != nullptr ? std::stoull(text) : otherwise;
+}
+
+std::uint64_t test_seed() {
+  const char* text = std::getenv("LOCKET_TEST_SEED");
+  if (text != nullptr && std::string_view(text) == "random") return std::random_device()();
+  return number_from("LOCKET_TEST_SEED", 1);
 }
 
 class Comparison {
@@ -121,13 +127,15 @@ class Comparison {
     compare();
   }
 
-  // By a ticket of before, by none, or by one that somebody else has.
+  // By a ticket of before, by none, by one that is yet to come, or by one that somebody else has.
   void reclaim() {
     const Claim asked = claim();
     Former former;
     former.age = below(30) * 1ms;
     if (one_in(2)) former.token = 1 + below(kFormerTokens);
     if (!one_in(4)) former.ticket = 1 + below(kFormerTickets);
+    const auto clock = std::chrono::floor<std::chrono::microseconds>(now_.wall.time_since_epoch());
+    if (one_in(20)) former.ticket = static_cast<Ticket>(clock.count()) + below(kFormerTickets);
     const auto& entries = model_.entries();
     if (!entries.empty() && one_in(10)) former.ticket = entries[below(entries.size())].ticket;
     begin(fmt::format("reclaim {} ticket {} token {}", describe(asked), former.ticket,
@@ -376,7 +384,7 @@ class Comparison {
 };
 
 TEST(ArbiterModel, Random_operations_give_the_events_that_the_rules_demand_C4) {
-  const auto seed = number_from("LOCKET_TEST_SEED", std::random_device()());
+  const auto seed = test_seed();
   const auto operations = number_from("LOCKET_TEST_OPERATIONS", 200'000);
   std::cout << "LOCKET_TEST_SEED=" << seed << '\n';
   constexpr std::uint64_t kRounds = 20;

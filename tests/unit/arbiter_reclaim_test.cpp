@@ -200,6 +200,16 @@ TEST(Reclaim, A_ticket_that_is_taken_gives_the_place_behind_it) {
   EXPECT_EQ(d.ticket(bob, 1), 11U);
 }
 
+TEST(Reclaim, A_ticket_that_is_yet_to_come_gives_the_last_place_C4) {
+  ArbiterDriver d;
+  d.exclusive(dan, 1);
+  d.exclusive(ann, 1);
+  d.reclaim(claim(bob, 1), waited(d.ticket(ann, 1) + 1'000'000'000));
+  d.exclusive(cal, 1);
+  EXPECT_LT(d.ticket(ann, 1), d.ticket(bob, 1));
+  EXPECT_LT(d.ticket(bob, 1), d.ticket(cal, 1));
+}
+
 // ---- While they are waited for ----
 
 class Recovery : public ::testing::Test {
