@@ -139,6 +139,7 @@ void Arbiter::os_result(const Instant& now, Ticket ticket, OsResult result, int 
     } else {
       lock->attempt = Lock::Attempt::none;
       if (result == OsResult::locked) lock->external = false;
+      end_look(*lock, false);
     }
     events_.emplace_back(Discard{ticket});
     advance(*lock);
@@ -163,6 +164,11 @@ void Arbiter::attempt_ended(const Instant& now, Lock& lock, Record& record, OsRe
   const bool its_turn = &*lock.queue.begin() == &record;
   const bool admitted = its_turn && lock.admits(record.claim.mode);
   if (result != OsResult::busy) lock.external = false;
+  if (lock.looking) {
+    const bool busy = result == OsResult::busy;
+    end_look(lock, busy && !retracted && !admitted);
+    if (busy) return;
+  }
   if (result == OsResult::failed) {
     refuse(record, {.why = Refused::Why::os_failed, .os_error = os_error});
   } else if (result == OsResult::locked && its_turn) {
@@ -194,52 +200,6 @@ void Arbiter::retract(Lock& lock) {
 void Arbiter::abandon(Lock& lock) {
   if (std::exchange(lock.attempt, Lock::Attempt::abandoned) == Lock::Attempt::abandoned) return;
   events_.emplace_back(Abandon{lock.tried});
-}
-
-std::optional<Monotonic> Arbiter::next_deadline() const {
-  if (deadlines_.empty()) return std::nullopt;
-  return deadlines_.begin()->first;
-}
-
-bool Arbiter::has_due(Monotonic now) const {
-  return !due_at_once_.empty() || (!deadlines_.empty() && deadlines_.begin()->first <= now);
-}
-
-std::vector<Ticket> Arbiter::due(Monotonic now, std::size_t most) {
-  std::vector<Ticket> due;
-  last_due_ = now;
-  // Half of them at most, so that a flood of these does not make others late (C3).
-  for (; !due_at_once_.empty() && due.size() < most / 2; due_at_once_.pop_front()) {
-    const auto found = records_.find(due_at_once_.front());
-    // Not so one who came back by the ticket of one that has gone.
-    const bool waits = found != records_.end() && !found->second->held && found->second->impatient;
-    if (waits) due.push_back(due_at_once_.front());
-  }
-  for (const auto& [deadline, ticket] : deadlines_) {
-    if (deadline > now || due.size() >= most) break;
-    due.push_back(ticket);
-  }
-  return due;
-}
-
-void Arbiter::expire(const std::vector<Ticket>& due) {
-  for (const Ticket ticket : due) {
-    const auto found = records_.find(ticket);
-    if (found == records_.end() || found->second->held) continue;
-    Record& record = *found->second;
-    Lock& lock = *record.owner;
-    // Who was meant may have gone, and another come back by its ticket.
-    if (!record.impatient && record.deadline > last_due_) continue;
-    if (lock.recovering && !record.impatient) {
-      last_try(lock, record);
-    } else if (record.impatient && lock.unsettled()) {
-      // What the last chance brought is still on its way through the kernel.
-      lock.at_once.insert(ticket);
-    } else {
-      refuse(record, {.why = Refused::Why::timed_out});
-      advance(lock);
-    }
-  }
 }
 
 std::optional<Event> Arbiter::next_event() {
@@ -288,7 +248,7 @@ void Arbiter::settle_at_once(Lock& lock) {
 void Arbiter::grant(const Instant& now, Record& record) {
   Lock& lock = *record.owner;
   lock.queue.erase(Lock::Records::s_iterator_to(record));
-  lock.holders.insert(lock.holders.end(), record);
+  lock.add_holder(record);
   if (record.timed()) deadlines_.erase({record.deadline, record.ticket});
   record.deadline = Monotonic::max();
   record.since = now;
@@ -336,7 +296,9 @@ void Arbiter::erase(Record& record) {
     records.erase(Lock::Records::s_iterator_to(record));
   }
   lock.at_once.erase(record.ticket);
+  lock.looked.erase(record.ticket);
   if (record.held) --holders_;
+  if (record.held && record.claim.mode == Mode::exclusive) --lock.exclusive;
   if (record.held || record.returning) by_token_.erase({record.claim.session, record.token});
   if (record.timed()) deadlines_.erase({record.deadline, record.ticket});
   Use& use = users_[record.claim.user];

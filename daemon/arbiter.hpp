@@ -9,8 +9,11 @@
 //  1. A lock is known while somebody holds it, waits for it, comes back to it, or the OS layer owes
 //     an answer about it.
 //  2. Waiters are served strictly in order of arrival (C4): only the head of a queue is ever tried,
-//     and only when its mode goes with all holders'.
-//  3. One attempt (TryLock, and AwaitLock after it) per lock at a time, and none is begun while a
+//     and only when its mode goes with all holders'. But before a claim that does not wait is
+//     refused because of holders, the kernel is asked once whether they still are: a release counts
+//     from when the holder's unlock returned, and not from when it is heard (C7).
+//  3. One attempt (TryLock, and AwaitLock after it; LookAgain) per lock at a time, and none is
+//  begun while a
 //     CheckLock is out, of which there may be several. An attempt for a waiter that leaves, or that
 //     is no longer the first, is abandoned: the lock stays busy until the OS layer reported how the
 //     attempt ended, so that a lock which nobody holds for long is never mistaken for an external
@@ -138,9 +141,13 @@ struct Refused {
   Cause cause;
 };
 
-// To the OS layer, which answers TryLock, AwaitLock, CheckLock and an Abandon under way by one
-// os_result().
+// To the OS layer, which answers TryLock, LookAgain, AwaitLock, CheckLock and an Abandon under way
+// by one os_result().
 struct TryLock {
+  Ticket ticket;
+  Mode mode;
+};
+struct LookAgain {  // as TryLock, although a holder of ours excludes it: has it let go, unheard?
   Ticket ticket;
   Mode mode;
 };
@@ -162,8 +169,8 @@ struct Discard {  // unlock if locked, and forget the descriptor
   Ticket ticket;
 };
 
-using Event =
-    std::variant<Granted, Queued, Refused, TryLock, AwaitLock, CheckLock, Abandon, Unlock, Discard>;
+using Event = std::variant<Granted, Queued, Refused, TryLock, LookAgain, AwaitLock, CheckLock,
+                           Abandon, Unlock, Discard>;
 
 class Arbiter {
  public:
@@ -257,6 +264,8 @@ class Arbiter {
   void tell(Record& record);
   void advance(Lock& lock);
   void settle_at_once(Lock& lock);
+  void look_again(Lock& lock);
+  void end_look(Lock& lock, bool still_held);
   void grant(const Instant& now, Record& record);
   void hold(Record& record, Token token);
   void refuse(Record& record, Refused::Cause cause);

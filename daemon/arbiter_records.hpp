@@ -39,7 +39,7 @@ struct Arbiter::Lock {
                                  intrusive::key_of_value<TicketOf>>;
   enum class Attempt : std::uint8_t {
     none,
-    probing,    // TryLock is out
+    probing,    // TryLock or LookAgain is out
     awaiting,   // AwaitLock is out: an external process has it
     abandoned,  // either is out, for a waiter that left or is no longer the first
   };
@@ -47,6 +47,7 @@ struct Arbiter::Lock {
   LockId id = 0;
   FileId file;
   Records holders;
+  std::size_t exclusive = 0;  // of them; more than one where one has let go and is yet to be heard
   Records queue;
   Attempt attempt = Attempt::none;
   Ticket tried = 0;          // whom the attempt is for
@@ -54,9 +55,15 @@ struct Arbiter::Lock {
   bool recovering = false;   // invariant 7
   bool external = false;     // when the kernel was last asked, somebody else had it
   std::set<Ticket> at_once;  // refused, if not granted, as soon as the attempt has ended
+  bool looking = false;      // the attempt is LookAgain
+  std::set<Ticket> looked;   // refused, if not granted, where it says that the lock is held still
 
+  void add_holder(Record& record) {
+    holders.insert(holders.end(), record);
+    if (record.claim.mode == Mode::exclusive) ++exclusive;
+  }
   [[nodiscard]] bool admits(Mode mode) const {
-    return holders.empty() || (mode == Mode::shared && holders.begin()->claim.mode == Mode::shared);
+    return holders.empty() || (mode == Mode::shared && exclusive == 0);
   }
   // Whether the lock can be had is about to be known.
   [[nodiscard]] bool unsettled() const {

@@ -55,7 +55,7 @@ void Arbiter::check_ended(Lock& lock, Record& record, OsResult result, int os_er
     return;
   }
   record.returning = false;
-  lock.holders.insert(record);
+  lock.add_holder(record);
   lock.external = false;
   hold(record, record.token);
   // Whoever was tried waits for this holder and not for an external one.

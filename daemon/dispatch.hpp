@@ -146,6 +146,7 @@ class Dispatch {
   void perform(const Queued& event);
   void perform(const Refused& event);
   void perform(const TryLock& event) { os_locks_.try_lock(event.ticket, event.mode); }
+  void perform(const LookAgain& event) { os_locks_.look_again(event.ticket, event.mode); }
   void perform(const AwaitLock& event) { os_locks_.await_lock(event.ticket, event.mode); }
   void perform(const CheckLock& event) { os_locks_.check_lock(event.ticket, event.mode); }
   void perform(const Abandon& event) { os_locks_.abandon(event.ticket); }

@@ -37,6 +37,7 @@ class FlockLocks final : public OsLocks {
     return files_.at(ticket).file->get();
   }
   void try_lock(Ticket ticket, Mode mode) override;
+  void look_again(Ticket ticket, Mode mode) override;
   void await_lock(Ticket ticket, Mode mode) override;
   void check_lock(Ticket ticket, Mode mode) override;
   void abandon(Ticket ticket) override;

@@ -102,6 +102,14 @@ void FlockLocks::try_lock(Ticket ticket, Mode mode) {
   }
 }
 
+void FlockLocks::look_again(Ticket ticket, Mode mode) {
+  const Custody& custody = files_.at(ticket);
+  const int descriptor = custody.file->get();
+  const auto own = held_flock(descriptor);
+  const bool askable = custody.local && own && !*own;
+  ended(ticket, askable ? try_flock(descriptor, mode) : EWOULDBLOCK);
+}
+
 void FlockLocks::check_lock(Ticket ticket, Mode mode) {
   const Custody& custody = files_.at(ticket);
   if (custody.local) {

@@ -1,6 +1,6 @@
 // The kernel's side of a lock, as the arbiter's events see it.
 //
-// Role: performs TryLock, AwaitLock, CheckLock, Abandon, Unlock and Discard on descriptors that it
+// Role: performs TryLock, LookAgain, AwaitLock, CheckLock, Abandon, Unlock and Discard on descriptors that it
 // keeps by ticket, and reports each attempt's end once. Owned by Server, outlives Dispatch. Called
 // on the loop's thread only, and reports on it. An interface, so that tests and fuzzers drive the
 // arbiter without files.
@@ -26,7 +26,7 @@ struct PassedFile {
 
 class OsLocks {
  public:
-  // May be called from within try_lock, check_lock and abandon.
+  // May be called from within try_lock, look_again, check_lock and abandon.
   using Report = std::function<void(Ticket, OsResult, int os_error)>;
 
   OsLocks() = default;
@@ -55,6 +55,11 @@ class OsLocks {
   [[nodiscard]] virtual int descriptor(Ticket ticket) const = 0;
 
   virtual void try_lock(Ticket ticket, Mode mode) = 0;
+
+  // As try_lock(), where a holder of ours should be in the way, and has perhaps let go. Says busy
+  // where the file's kernel lock is this open file description's already, which would be that
+  // holder's own, and at once on a file that is not local: there, asking can take for ever.
+  virtual void look_again(Ticket ticket, Mode mode) = 0;
   virtual void await_lock(Ticket ticket, Mode mode) = 0;
 
   // Whether this open file description has the lock already. Does not lock: between a client's

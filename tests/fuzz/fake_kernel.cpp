@@ -38,6 +38,11 @@ void FakeKernel::try_lock(Ticket ticket, Mode mode) {
   end(ticket, free ? OsResult::locked : OsResult::busy, 0);
 }
 
+void FakeKernel::look_again(Ticket ticket, Mode mode) {
+  begin(ticket, {.mode = mode, .looking = true});
+  if (prompt) end(ticket, free_for(ticket, mode) ? OsResult::locked : OsResult::busy, 0);
+}
+
 void FakeKernel::await_lock(Ticket ticket, Mode mode) {
   begin(ticket, {.mode = mode, .awaiting = true});
 }
@@ -86,7 +91,7 @@ void FakeKernel::external(const FileId& file, Mode mode) {
 void FakeKernel::begin(Ticket ticket, Attempt attempt) {
   require(files_.contains(ticket), "tried without a descriptor");
   require(!locks_.contains(ticket), "tried although it is locked");
-  require(attempt.checking || !ours_exclude(files_.at(ticket).id, attempt.mode),
+  require(attempt.checking || attempt.looking || !ours_exclude(files_.at(ticket).id, attempt.mode),
           "tried although one of ours excludes it");
   require(attempts_.emplace(ticket, attempt).second, "tried twice at a time");
 }

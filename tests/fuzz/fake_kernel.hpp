@@ -3,7 +3,7 @@
 //
 // Owned by the world. It checks what Dispatch and Arbiter owe the OS layer: between its adoption
 // and its discard, which never comes during an attempt, each ticket is tried by one attempt at a
-// time, and no lock is tried that one of ours excludes.
+// time, and no lock is tried that one of ours excludes, but to look again.
 
 #pragma once
 
@@ -39,6 +39,7 @@ class FakeKernel final : public locketd::OsLocks {
   [[nodiscard]] std::size_t calls_pending(locketd::UserId) const override { return 0; }
   [[nodiscard]] int descriptor(Ticket ticket) const override;
   void try_lock(Ticket ticket, Mode mode) override;
+  void look_again(Ticket ticket, Mode mode) override;
   void await_lock(Ticket ticket, Mode mode) override;
   void check_lock(Ticket ticket, Mode mode) override;
   void unlock(Ticket ticket) override { locks_.erase(ticket); }
@@ -63,6 +64,7 @@ class FakeKernel final : public locketd::OsLocks {
     Mode mode;
     bool awaiting = false;
     bool checking = false;
+    bool looking = false;
     bool abandoned = false;
   };
   struct File {

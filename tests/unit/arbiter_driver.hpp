@@ -58,6 +58,7 @@ class ArbiterDriver {
 
   Kernel kernel = Kernel::free;
   bool still_locked = true;  // what the kernel says of former holders
+  bool let_go = false;       // what it says of holders when it is looked again
   Instant now{.steady = Monotonic(std::chrono::hours(1)),
               .wall = std::chrono::sys_days(std::chrono::year(2025) / 6 / 1)};
   // Called once, between due() and expire(). May call the arbiter, but take no step of the
@@ -242,6 +243,10 @@ class ArbiterDriver {
       case Kernel::slow:
         break;
     }
+  }
+  void on(const LookAgain& call) {
+    attempt("look", call.ticket);
+    if (kernel != Kernel::slow) report(call.ticket, let_go ? OsResult::locked : OsResult::busy);
   }
   void on(const AwaitLock& call) { attempt("await", call.ticket); }
   void on(const CheckLock& call) {

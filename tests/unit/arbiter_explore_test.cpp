@@ -27,6 +27,7 @@ std::string describe(const Path& path) {
   static constexpr std::string_view kNames[] = {"acquire",
                                                 "come back holding",
                                                 "come back waiting",
+                                                "let go",
                                                 "release",
                                                 "cancel",
                                                 "disconnect",

@@ -20,6 +20,9 @@ void Explored::perform(const Step& step) {
     case Step::Kind::come_back_holding:
     case Step::Kind::come_back_waiting:
       return come(step);
+    case Step::Kind::let_go:
+      entry_of(step.session, step.file)->second.locked = false;
+      return;
     case Step::Kind::release: {
       const Token token = claim_of(step.session, step.file)->token;
       leave(step.session, holding);
@@ -82,7 +85,7 @@ void Explored::come(const Step& step) {
 
 void Explored::expire() {
   const std::vector<Ticket> due(due_.begin(), due_.end());
-  due_.clear();
+  expiring_ = std::exchange(due_, {});
   for (const Ticket ticket : due) {
     const auto found = known_.find(ticket);
     if (found == known_.end()) continue;
@@ -157,11 +160,13 @@ void Explored::answer(Ticket ticket, Result result) {
     known.locked = true;
     external_[known.file] = false;
   }
-  if (!known.abandoned && known.attempt != Attempt::checking) {
+  const bool tells_nothing_new = known.looking && result == Result::busy;
+  if (!known.abandoned && known.attempt != Attempt::checking && !tells_nothing_new) {
     seen_external_[known.file] = result == Result::busy;
   }
+  known.looked |= known.attempt == Attempt::trying && !known.looking;
   known.attempt = Attempt::none;
-  known.abandoned = false;
+  known.abandoned = known.looking = false;
   arbiter_.os_result(now_, ticket, result, 5);
 }
 
@@ -171,6 +176,7 @@ void Explored::carry_out_events() {
   while (const auto event = arbiter_.next_event()) {
     std::visit([this](const auto& kind) { on(kind); }, *event);
   }
+  expiring_.clear();
   for (const Ticket ticket : arbiter_.due(now_.steady)) due_.insert(ticket);
 }
 
@@ -208,6 +214,11 @@ void Explored::on(const Refused& event) {
   expect(known.state == State::waits || known.state == State::returns, "refused after its answer");
   if (event.cause.why == Refused::Why::timed_out)
     expect(known.patience == Patience::none || known.late, "refused before its time");
+  const bool awaited = std::ranges::any_of(known_, [&](const Entry& other) {
+    return other.second.file == known.file && other.second.attempt == Attempt::awaiting;
+  });
+  if (event.cause.why == Refused::Why::timed_out && known.patience == Patience::none)
+    expect(known.looked || known.last_try || awaited, "refused without another look");
   if (event.cause.why == Refused::Why::lost)
     expect(known.state == State::returns, "lost what it never had");
   known.state = State::left;
@@ -221,13 +232,25 @@ void Explored::begin(Ticket ticket, Attempt attempt) {
   expect(!known.locked, "tried although it is locked");
   const bool checking = attempt == Attempt::checking;
   expect(known.state == (checking ? State::returns : State::waits), "tried without reason");
-  expect(checking || !ours_exclude(*found), "tried although one of ours excludes it");
+  expect(checking || known.looking || !ours_exclude(*found),
+         "tried although one of ours excludes it");
   const bool others_come_back =
       (recovering_ && !known.last_try) || std::ranges::any_of(known_, [&](const Entry& other) {
         return other.second.file == known.file && other.second.attempt == Attempt::checking;
       });
   expect(attempt != Attempt::trying || !others_come_back, "tried before others have come back");
   known.attempt = attempt;
+}
+
+void Explored::on(const LookAgain& event) {
+  const auto found = known_.find(event.ticket);
+  if (found == known_.end()) return expect(false, "nobody is looked for");
+  found->second.looking = true;
+  begin(event.ticket, Attempt::trying);
+  expect(!recovering_, "looked for before others have come back");
+  for (auto& [ticket, known] : known_) {
+    if (known.file == found->second.file && expiring_.contains(ticket)) known.looked = true;
+  }
 }
 
 void Explored::on(const Abandon& event) {
@@ -262,7 +285,6 @@ void Explored::check() {
   for (const auto& [ticket, known] : known_) {
     present += known.state != State::left ? 1 : 0;
     holders += known.state == State::holds ? 1 : 0;
-    expect(known.state != State::holds || known.locked, "a holder without the kernel's lock");
     expect(known.state != State::left || known.attempt != Attempt::none, "never discarded");
     expect(!known.locked || known.state == State::holds, "locked for nobody");
   }
@@ -277,10 +299,12 @@ void Explored::check_file(std::uint8_t file) {
   bool checking = false;
   bool impatient = false;
   std::vector<Mode> held;
+  std::vector<Mode> locked;
   for (const Entry& entry : known_) {
     const auto& [ticket, known] = entry;
     if (known.file != file) continue;
     if (known.state == State::holds) held.push_back(known.mode);
+    if (known.state == State::holds && known.locked) locked.push_back(known.mode);
     if (known.state == State::waits && first == nullptr) first = &entry;
     checking |= known.attempt == Attempt::checking;
     const bool answer_is_near = known.attempt == Attempt::trying && !known.abandoned;
@@ -293,14 +317,14 @@ void Explored::check_file(std::uint8_t file) {
     expect(tried == nullptr, "two are tried at a time");
     tried = &entry;
   }
-  expect(held.size() < 2 || std::ranges::count(held, Mode::exclusive) == 0, "two hold it");
+  expect(locked.size() < 2 || std::ranges::count(locked, Mode::exclusive) == 0, "two hold it");
   const bool excluded = first != nullptr && std::ranges::any_of(held, [&](Mode mode) {
                           return conflict(mode, first->second.mode);
                         });
   const bool abandoned = tried != nullptr && tried->second.abandoned;
   if (tried != nullptr && !abandoned) {
     expect(tried == first, "one is tried who is not the first");
-    expect(!excluded, "one is tried whom a holder excludes");
+    expect(!excluded || tried->second.looking, "one is tried whom a holder excludes");
   }
   const bool about_to_be_known = checking || recovering_ || abandoned ||
                                  (tried != nullptr && tried->second.attempt == Attempt::trying);
@@ -332,7 +356,8 @@ std::string Explored::state_named(const std::array<std::uint8_t, kSessions>& nam
           static_cast<char>('a' + static_cast<int>(known.mode) + 2 * static_cast<int>(known.state) +
                             8 * (known.locked ? 1 : 0) + 16 * (known.abandoned ? 1 : 0));
       text += static_cast<char>('a' + static_cast<int>(known.attempt) +
-                                4 * (due_.contains(ticket) ? 1 : 0) + 8 * (known.last_try ? 1 : 0));
+                                4 * (due_.contains(ticket) ? 1 : 0) + 8 * (known.last_try ? 1 : 0) +
+                                16 * (known.looking ? 1 : 0) + 32 * (known.looked ? 1 : 0));
       text += waits ? static_cast<char>('a' + static_cast<int>(known.patience) +
                                         3 * (known.late ? 1 : 0) + 6 * (known.told ? 1 : 0))
                     : '.';

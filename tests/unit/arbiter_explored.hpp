@@ -7,7 +7,8 @@
 //  3. No lost wake-up: where the first waiter could be tried, it is being tried.
 //  4. Nobody is granted a lock before somebody who came earlier; those who come back after the
 //     death of a daemon are waited for, and have their places again.
-//  5. Every claim is answered once; who does not wait is due as soon as somebody is in the way.
+//  5. Every claim is answered once; who does not wait is due as soon as somebody is in the way, and
+//     not refused because of a holder before the kernel was asked once more.
 //  6. Tickets are discarded once, when the kernel has nothing under way for them.
 //
 // finish() checks that it can end: with all attempts answered and all locks released, nothing is
@@ -43,6 +44,7 @@ class ExploredArbiter {
       acquire,
       come_back_holding,
       come_back_waiting,
+      let_go,  // by its process, of which release tells later
       release,
       cancel,
       disconnect,
@@ -88,6 +90,7 @@ class ExploredArbiter {
         waits |= claim->state != State::holds;
         steps.push_back({cancel, session, file});
         if (claim->state == State::holds) steps.push_back({release, session, file});
+        if (claim->state == State::holds && claim->locked) steps.push_back({let_go, session, file});
       }
       if (!any) break;  // the others are like it
       steps.push_back({disconnect, session});
@@ -155,6 +158,8 @@ class ExploredArbiter {
     bool locked = false;
     bool late = false;
     bool told = false;
+    bool looking = false;   // the attempt is LookAgain
+    bool looked = false;    // one has begun since it was due
     bool last_try = false;  // its deadline came while those of before were waited for
     Token token = 0;
 
@@ -221,6 +226,7 @@ class ExploredArbiter {
   void on(const Queued& event);
   void on(const Refused& event);
   void on(const TryLock& event) { begin(event.ticket, Attempt::trying); }
+  void on(const LookAgain& event);
   void on(const AwaitLock& event) { begin(event.ticket, Attempt::awaiting); }
   void on(const CheckLock& event) { begin(event.ticket, Attempt::checking); }
   void on(const Abandon& event);
@@ -243,6 +249,7 @@ class ExploredArbiter {
                .wall = std::chrono::sys_days(std::chrono::year(2025) / 6 / 1)};
   std::map<Ticket, Known> known_;
   std::set<Ticket> due_;                      // named by due(), not yet by expire()
+  std::set<Ticket> expiring_;                 // named by the expire() under way
   std::array<bool, kFiles> external_{};       // a process without the daemon has it
   std::array<bool, kFiles> seen_external_{};  // and the arbiter knows
   bool recovering_ = false;

@@ -113,6 +113,8 @@ class ArbiterModel {
       const LockId id = gone->lock;
       if (!gone->checked) {
         lock(id).attempt = Attempt::none;
+        lock(id).looks = false;
+        lock(id).looked.clear();
         if (result == OsResult::locked) lock(id).external = false;
       }
       gone_.erase(gone);
@@ -128,6 +130,7 @@ class ArbiterModel {
 
   // Of those that were due by then.
   void expire(Monotonic then, const std::vector<Ticket>& due) {
+    std::vector<std::pair<LockId, Ticket>> held;
     for (const Ticket ticket : due) {
       Member* entry = with([&](const Member& e) { return e.ticket == ticket && e.waits(); });
       if (entry == nullptr || (entry->impatient && unsettled(*entry))) continue;
@@ -137,11 +140,15 @@ class ArbiterModel {
       if (lock(id).recovering && has_its_turn) {
         // Its time is over, but nobody has asked the kernel.
         entry->impatient = entry->last_try = true;
+      } else if (entry->impatient && lock(id).attempt == Attempt::none) {
+        held.emplace_back(id, ticket);
+        continue;
       } else {
         refuse(*entry, {.why = Refused::Why::timed_out});
       }
       go_on(id);
     }
+    look_again(held);
   }
 
   // What is wrong with the arbiter's view of who is due, of whom `most` were asked for; empty where
@@ -169,6 +176,8 @@ class ArbiterModel {
     bool external = false;  // by the kernel's last answer
     bool recovering = false;
     Ticket tried = 0;
+    bool looks = false;            // the attempt is LookAgain
+    std::set<Ticket> looked = {};  // refused, if the kernel says that it is held still
   };
   struct Gone {  // while the kernel is still busy with it
     Ticket ticket = 0;
@@ -264,6 +273,15 @@ class ArbiterModel {
     const bool retracted = std::exchange(lock.attempt, Attempt::none) == Attempt::abandoned;
     const bool its_turn = first(lock.id) == &entry;
     if (result != OsResult::busy) lock.external = false;
+    const auto looked = std::exchange(lock.looked, {});
+    if (std::exchange(lock.looks, false) && result == OsResult::busy) {
+      if (retracted || !excluded(entry)) return;
+      for (const Ticket ticket : looked) {
+        const Member* left = with([&](const Member& e) { return e.ticket == ticket; });
+        if (left != nullptr) refuse(*left, {.why = Refused::Why::timed_out});
+      }
+      return;
+    }
     if (result == OsResult::failed) {
       refuse(entry, {.why = Refused::Why::os_failed, .os_error = os_error});
     } else if (result == OsResult::locked && its_turn) {
@@ -284,6 +302,20 @@ class ArbiterModel {
       lock.tried = entry.ticket;
       events.emplace_back(AwaitLock{entry.ticket, entry.claim.mode});
       tell(entry.ticket);
+    }
+  }
+
+  // Whether a holder is one still: once for all of a lock, unless somebody is tried by now.
+  void look_again(const std::vector<std::pair<LockId, Ticket>>& held) {
+    for (const auto& [id, ticket] : held) {
+      Lock& its = lock(id);
+      if (its.attempt != Attempt::none && !its.looks) continue;
+      its.looked.insert(ticket);
+      if (std::exchange(its.looks, true)) continue;
+      const Member& head = *first(id);
+      its.attempt = Attempt::probing;
+      its.tried = head.ticket;
+      events.emplace_back(LookAgain{head.ticket, head.claim.mode});
     }
   }
 

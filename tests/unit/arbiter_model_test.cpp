@@ -78,6 +78,7 @@ class Comparison {
   struct Attempt {
     bool awaiting = false;
     bool checking = false;
+    bool looking = false;
     bool abandoned = false;
   };
 
@@ -99,7 +100,8 @@ class Comparison {
     if (dice < 75) return release();
     if (dice < 80) return cancel();
     if (dice < 81) return disconnect();
-    if (dice < 90) return external_holder();
+    if (dice < 88) return external_holder();
+    if (dice < 90) return let_go();
     pass_time();
   }
 
@@ -219,6 +221,16 @@ class Comparison {
     kernel_.external(its, mode);
   }
 
+  // A holder's process unlocks its file; that it has released will be heard later.
+  void let_go() {
+    auto held = model_.entries();
+    std::erase_if(held, [](const Entry& entry) { return !entry.held; });
+    if (held.empty()) return;
+    const Ticket ticket = held[below(held.size())].ticket;
+    begin(fmt::format("let go {}", ticket));
+    kernel_.unlock(ticket);
+  }
+
   // Time goes by, and who is due expires; between the two, others may be heard.
   void pass_time() {
     const auto time = below(10) * 1ms;
@@ -267,6 +279,7 @@ class Comparison {
   void carry_out(const Queued&) {}
   void carry_out(const Refused&) {}
   void carry_out(const TryLock& event) { begin_attempt(event.ticket, {}); }
+  void carry_out(const LookAgain& event) { begin_attempt(event.ticket, {.looking = true}); }
   void carry_out(const AwaitLock& event) { begin_attempt(event.ticket, {.awaiting = true}); }
   void carry_out(const CheckLock& event) { begin_attempt(event.ticket, {.checking = true}); }
   void carry_out(const Abandon& event) { attempts_[event.ticket].abandoned = true; }
@@ -280,7 +293,7 @@ class Comparison {
   }
   void begin_attempt(Ticket ticket, Attempt attempt) {
     expect(attempts_.try_emplace(ticket, attempt).second, "tried twice");
-    expect(attempt.checking || !kernel_.ours_exclude(claims_[ticket]),
+    expect(attempt.checking || attempt.looking || !kernel_.ours_exclude(claims_[ticket]),
            "tried although one of ours holds it");
   }
 

@@ -195,7 +195,39 @@ TEST(Arbiter, One_who_does_not_wait_is_answered_only_after_an_unsettled_attempt_
   d.exclusive(bob, 1, kAtOnce);
   EXPECT_EQ(d.answers(), Texts{});
   d.os_says(ann, 1, OsResult::locked);
+  EXPECT_EQ(d.answers(), Texts{"ann.1 granted"});
+  d.os_says(bob, 1, OsResult::busy);
+  EXPECT_EQ(d.answers(), Texts{"bob.1 refused: timed out"});
+}
+
+TEST(Arbiter, A_holder_that_let_go_and_is_not_heard_yet_is_in_nobodys_way_C7) {
+  ArbiterDriver d;
+  d.exclusive(ann, 1);
+  d.exclusive(bob, 1, kAtOnce);
   EXPECT_EQ(d.answers(), (Texts{"ann.1 granted", "bob.1 refused: timed out"}));
+  d.let_go = true;
+  d.exclusive(cal, 1, kAtOnce);
+  EXPECT_EQ(d.answers(), Texts{"cal.1 granted"});
+  d.let_go = false;
+  d.os_calls();
+  d.exclusive(dan, 1, kAtOnce);
+  EXPECT_EQ(d.os_calls(), (Texts{"look dan.1", "discard dan.1"}));
+  EXPECT_TRUE(d.release(ann, 1));
+  EXPECT_EQ(d.os_calls(), Texts{"discard ann.1"});
+}
+
+TEST(Arbiter, A_holder_that_let_go_leaves_the_lock_to_who_came_first_C4_C7) {
+  ArbiterDriver d;
+  d.exclusive(ann, 1);
+  d.exclusive(bob, 1);
+  d.let_go = true;
+  d.last_chance = [&] { d.let_go = false; };
+  d.exclusive(cal, 1, kAtOnce);
+  EXPECT_EQ(d.answers(), (Texts{"ann.1 granted", "cal.1 refused: timed out"}));
+  d.let_go = true;
+  d.last_chance = [&] { d.last_chance = [&] { d.let_go = false; }; };
+  d.exclusive(cal, 2, kAtOnce);
+  EXPECT_EQ(d.answers(), (Texts{"bob.1 granted", "cal.2 refused: timed out"}));
 }
 
 TEST(Arbiter, Nobody_is_due_while_it_is_about_to_be_known_whether_the_lock_can_be_had_C7) {

@@ -43,6 +43,9 @@ inline std::string describe(const Refused& event) {
 inline std::string describe(const TryLock& event) {
   return fmt::format("try {} {}", event.ticket, locket::proto::name_of(event.mode));
 }
+inline std::string describe(const LookAgain& event) {
+  return fmt::format("look {} {}", event.ticket, locket::proto::name_of(event.mode));
+}
 inline std::string describe(const AwaitLock& event) {
   return fmt::format("await {} {}", event.ticket, locket::proto::name_of(event.mode));
 }
