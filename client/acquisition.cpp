@@ -49,8 +49,8 @@ std::expected<void, Failure> Acquisition::ask() {
   claim.at_once = wish_.timeout == proto::Seconds::zero();
   auto pending = process_->connection.start(std::move(claim), backstop_);
   if (!pending) {
-    // EAGAIN: tried until the end to get a word in.
-    if (pending.error().os_error == EAGAIN) return std::unexpected(silence());
+    // Tried until the end to get a word in: no failure of the daemon's, but of the wait.
+    if (pending.error().os_error == EAGAIN) pending.error().code = code_of_silence();
     return std::unexpected(Failure{std::move(pending.error()), std::nullopt});
   }
   pending_ = std::move(*pending);
@@ -95,11 +95,14 @@ std::optional<Acquisition::Outcome> Acquisition::check_grant(proto::Token token)
   return std::nullopt;
 }
 
+Errc Acquisition::code_of_silence() const {
+  return *wish_.timeout == proto::Seconds::zero() ? Errc::no_daemon : Errc::timed_out;
+}
+
 // The daemon has not said a word in time: it is stopped or gone, or the machine is very busy.
 Failure Acquisition::silence() const {
-  const bool at_once = *wish_.timeout == proto::Seconds::zero();
   const auto absence = process_->connection.absence();
-  return {{at_once ? Errc::no_daemon : Errc::timed_out,
+  return {{code_of_silence(),
            absence ? fmt::format("locketd went away and is not back yet ({})", absence->message)
                    : "locketd does not answer"},
           std::nullopt};

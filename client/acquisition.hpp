@@ -61,6 +61,7 @@ class Acquisition {
   std::expected<void, proto::Failure> ask();
   std::optional<Outcome> check_grant(proto::Token token);
   [[nodiscard]] proto::Failure silence() const;
+  [[nodiscard]] proto::Errc code_of_silence() const;
 
   Process* process_;
   Custody::Owner owner_;

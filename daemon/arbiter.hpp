@@ -231,6 +231,9 @@ class Arbiter {
   // Of what the session holds by that token.
   [[nodiscard]] std::optional<Ticket> ticket_of(SessionId session, Token token) const;
 
+  // Whether it holds that, or reclaims it.
+  [[nodiscard]] bool uses(SessionId session, Token token) const;
+
   // All of a session's.
   void visit_session(SessionId session, const std::function<void(const Entry&)>& visitor) const;
 

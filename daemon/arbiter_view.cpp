@@ -73,6 +73,10 @@ std::optional<Ticket> Arbiter::ticket_of(SessionId session, Token token) const {
   return found->second->ticket;
 }
 
+bool Arbiter::uses(SessionId session, Token token) const {
+  return by_token_.contains({session, token});
+}
+
 void Arbiter::visit_session(SessionId session,
                             const std::function<void(const Entry&)>& visitor) const {
   const auto found = sessions_.find(session);

@@ -44,7 +44,7 @@ std::unexpected<Error> no_id(const proto::Request& request) {
 
 std::unexpected<Error> id_in_use(RequestId id) {
   return fail(Errc::invalid_request,
-              fmt::format("the id {} is in use, or the token: its lock is held or waited for", id));
+              fmt::format("the id {} is in use: its lock is held or waited for", id));
 }
 
 Claim claim_of(const proto::Acquire& acquire) {
@@ -311,6 +311,10 @@ Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, Descri
              proto::name_of(claim.mode));
   const auto ticket = former ? arbiter_.reclaim(sessions_.now(), std::move(claim), *former)
                              : arbiter_.acquire(sessions_.now(), std::move(claim));
+  if (!ticket && former && former->token && arbiter_.uses(client.session, *former->token)) {
+    return fail(Errc::invalid_request,
+                fmt::format("this session has the token {} already", *former->token));
+  }
   if (!ticket) return id_in_use(*request.id);
   // In time: the arbiter's events about this ticket come out in pump(), after this.
   os_locks_.adopt(*ticket, {std::move(file), *location, client.peer->uid});

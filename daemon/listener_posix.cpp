@@ -74,7 +74,10 @@ std::string guard_path(const std::string& socket_path) {
 std::expected<Descriptor, Error> take_guard(const std::string& socket_path) {
   const std::string path = guard_path(socket_path);
   Descriptor guard(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!guard) return os_error(fmt::format("cannot open {}", shown(path)));
+  if (!guard) {
+    return os_error(
+        fmt::format("cannot listen on {}: cannot open {}", shown(socket_path), shown(path)));
+  }
   if (::flock(guard.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return os_error(fmt::format("cannot lock {}", shown(path)));
     return std::unexpected(Error{

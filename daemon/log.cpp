@@ -58,6 +58,10 @@ std::optional<Level> level_from(std::string_view name) {
   return found->level;
 }
 
+std::string_view name_of(Level level) {
+  return std::ranges::find(kNames, level, &Name::level)->name;
+}
+
 void set_level(Level level) {
   threshold = level;
 }

@@ -14,6 +14,7 @@ namespace locketd::log {
 enum class Level { error, warning, info, debug };
 
 std::optional<Level> level_from(std::string_view name);
+std::string_view name_of(Level level);
 
 void set_level(Level level);
 bool enabled(Level level);

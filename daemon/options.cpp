@@ -5,31 +5,70 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 
-#include "proto/socket_path.hpp"
+#include "daemon/config_file.hpp"
+#include "daemon/effective.hpp"
+#include "daemon/settings.hpp"
+#include "proto/command_line.hpp"
 #include "proto/text.hpp"
 #include "proto/version.hpp"
 
 namespace locketd {
 namespace {
 
-// For CLI11: what is wrong with it, else "".
-std::string is_socket_path(const std::string& path) {
-  const auto checked = locket::proto::check_socket_path(path);
-  return checked ? "" : checked.error().message;
+struct Check {
+  bool wanted = false;
+  bool json = false;
+};
+
+// As the log does for the journal, which would not know that it is an error; without the log's time
+// of day for people at a terminal.
+void complain(std::string_view text) {
+  if (std::getenv("JOURNAL_STREAM") != nullptr) return log::error("{}", text);
+  const std::string line = fmt::format("locketd: {}\n", text);
+  std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
-void add_limits(CLI::App& app, UserLimits& limits) {
-  const auto add = [&app](const char* name, std::size_t& limit, const char* what) {
-    auto* option = app.add_option(name, limit, what)->type_name("N")->group("Limits for each user");
-    option->check(CLI::Range(1, 10'000'000));
-    return option;
-  };
-  add("--max-sessions-per-user", limits.sessions, "Connections")->capture_default_str();
-  add("--max-held-per-user", limits.held, "Locks held")->capture_default_str();
-  add("--max-waiting-per-user", limits.waiting, "Requests that wait")->capture_default_str();
-  add("--max-descriptors-per-user", limits.descriptors,
-      "Descriptors kept for all of these (default: 7/8 of the daemon's own limit)");
+void add_settings(CLI::App& app, Said& said) {
+  const Options defaults;
+  said.flags.resize(settings().size());
+  for (std::size_t row = 0; row < settings().size(); ++row) {
+    const Setting& setting = settings()[row];
+    app.add_option(fmt::format("--{}", setting.name), said.flags[row], std::string(setting.what))
+        ->type_name(std::string(setting.type))
+        ->group(std::string(setting.group))
+        ->default_str(setting.shown(defaults));
+  }
+}
+
+void add_the_rest(CLI::App& app, Said& said, Check& check) {
+  app.set_version_flag("--version", fmt::format("locketd {}", locket::proto::kVersion));
+  app.add_option("--config", said.config,
+                 "Read this configuration file ($LOCKETD_CONFIG); the default may be missing")
+      ->type_name("FILE")
+      ->default_str(default_config_path().value_or(""));
+  auto* check_config = app.add_flag("--check-config", check.wanted,
+                                    "Print all settings and where each comes from, and end");
+  app.add_flag("--json", check.json, "With --check-config: print one JSON object")
+      ->needs(check_config);
+  app.footer(
+      "Each setting is given by option, else by the environment (LOCKET_SOCKET for --socket,\n"
+      "LOCKETD_LOG_LEVEL for --log-level, and so on), else in the configuration file, a line\n"
+      "each: log-level = info\n"
+      "Runs in the foreground until SIGTERM or SIGINT; whoever holds a lock then goes on holding\n"
+      "it. A socket handed over by systemd takes the place of --socket.\n"
+      "Exit status: 0; 64 for a mistake on the command line, 78 for one in the environment or the\n"
+      "configuration file, 69 when it cannot listen.\n"
+      "See who holds what with: locketctl list");
+}
+
+int report(const Effective& found, const Check& check) {
+  const std::string text = check.json ? as_json(found) : as_config(found);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (std::fflush(stdout) == 0) return EX_OK;
+  complain("cannot write to standard output");
+  return EX_IOERR;
 }
 
 }  // namespace
@@ -38,38 +77,32 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   CLI::App app{
       "Owns the file locks of this machine and hands them over, first come, first served."};
   app.name("locketd");
-  app.set_version_flag("--version", fmt::format("locketd {}", locket::proto::kVersion));
-  app.footer(
-      "Runs in the foreground until SIGTERM or SIGINT; whoever holds a lock then goes on holding\n"
-      "it. A socket handed over by systemd takes the place of --socket.\n"
-      "See who holds what with: locketctl list");
-
-  std::string socket = locket::proto::socket_candidates().front();
-  std::string level = "info";
-  app.add_option("--socket", socket,
-                 "Where to listen ($LOCKET_SOCKET, else in $XDG_RUNTIME_DIR, else /run)")
-      ->type_name("PATH")
-      ->check(is_socket_path)
-      ->capture_default_str();
-  app.add_option("--log-level", level, "What to log: error, warning, info or debug")
-      ->type_name("LEVEL")
-      ->check(CLI::IsMember({"error", "warning", "info", "debug"}))
-      ->capture_default_str();
-  UserLimits limits;
-  add_limits(app, limits);
+  Said said;
+  Check check;
+  add_settings(app, said);
+  add_the_rest(app, said, check);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
       exit_status = app.exit(error);
     } else {
-      fmt::print(stderr, "locketd: {} (try: locketd --help)\n",
-                 locket::proto::printable(error.what()));
+      complain(locket::proto::complaint(app, error));
       exit_status = EX_USAGE;
     }
     return std::nullopt;
   }
-  return Options{socket, *log::level_from(level), limits};
+  const Effective found = effective(said);
+  if (!found.mistakes.empty()) {
+    for (const std::string& mistake : found.mistakes) complain(mistake);
+    exit_status = found.command_line_is_wrong ? EX_USAGE : EX_CONFIG;
+    return std::nullopt;
+  }
+  if (check.wanted) {
+    exit_status = report(found, check);
+    return std::nullopt;
+  }
+  return found.options;
 }
 
 }  // namespace locketd

@@ -1,4 +1,4 @@
-// Writing JSON strings by hand. Private to the codec.
+// Writing JSON strings by hand: for the codec, and for the daemon, which has no other JSON.
 
 #pragma once
 

@@ -17,6 +17,9 @@ inline constexpr char kSystemSocket[] = "/run/locket/locketd.sock";
 // order; a daemon binds the first.
 std::vector<std::string> socket_candidates();
 
+// The same without $LOCKET_SOCKET. Never empty.
+std::vector<std::string> usual_sockets();
+
 // An error for a path that does not fit into a socket address (107 bytes, unix(7)) or is empty.
 std::expected<void, Error> check_socket_path(const std::string& path);
 

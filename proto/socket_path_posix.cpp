@@ -18,6 +18,10 @@ const char* variable(const char* name) {
 
 std::vector<std::string> socket_candidates() {
   if (const char* given = variable("LOCKET_SOCKET")) return {given};
+  return usual_sockets();
+}
+
+std::vector<std::string> usual_sockets() {
   std::vector<std::string> paths;
   if (const char* runtime = variable("XDG_RUNTIME_DIR")) {
     paths.push_back(std::string(runtime) + "/locket/locketd.sock");

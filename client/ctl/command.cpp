@@ -5,16 +5,25 @@
 
 #include <cstdio>
 
+#include "proto/option_text.hpp"
+#include "proto/text.hpp"
+
 namespace locketctl {
 
 using locket::proto::Errc;
 using locket::proto::Error;
 
-const std::string* unknown_command(const CLI::App& app, const Words& arguments) {
-  if (arguments.empty() || arguments.front().starts_with('-')) return nullptr;
+std::optional<std::string> unknown_command(const CLI::App& app, const Words& arguments) {
+  if (arguments.empty() || arguments.front().starts_with('-')) return std::nullopt;
   const std::string& name = arguments.front();
-  const auto named = [&](const CLI::App* command) { return command->get_name() == name; };
-  return app.get_subcommands(named).empty() ? &name : nullptr;
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == name) return std::nullopt;
+    names.push_back(command->get_name());
+  }
+  return fmt::format("there is no command {}{}",
+                     locket::proto::shorten(locket::proto::escape(name), 64),
+                     locket::proto::did_you_mean(name, names, " (try: locketctl --help)"));
 }
 
 void complain(std::string_view text) {

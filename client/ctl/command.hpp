@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,8 +25,8 @@ void add_run(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_status(CLI::App& app, Action& action);
 
-// The first argument where it ought to be a command and is none; else none.
-const std::string* unknown_command(const CLI::App& app, const Words& arguments);
+// What to say where the first argument ought to be a command and is none.
+std::optional<std::string> unknown_command(const CLI::App& app, const Words& arguments);
 
 // Takes what follows the options of `run` out of the arguments: LOCK and COMMAND, of which not even
 // what looks like an option is ours.

@@ -7,7 +7,8 @@
 #include <iostream>
 
 #include "client/ctl/command.hpp"
-#include "proto/text.hpp"
+#include "proto/command_line.hpp"
+#include "proto/socket_path.hpp"
 #include "proto/version.hpp"
 
 namespace {
@@ -27,9 +28,8 @@ int run(int argc, char** argv) {
   locketctl::add_list(app, action);
   locketctl::add_status(app, action);
   locketctl::Words arguments(argv + 1, argv + argc);
-  if (const auto* unknown = locketctl::unknown_command(app, arguments)) {
-    locketctl::complain(fmt::format("there is no command {} (try: locketctl --help)",
-                                    locket::proto::escape(*unknown)));
+  if (const auto unknown = locketctl::unknown_command(app, arguments)) {
+    locketctl::complain(*unknown);
     return EX_USAGE;
   }
   const locketctl::Words words = locketctl::split_words(app, arguments);
@@ -38,10 +38,13 @@ int run(int argc, char** argv) {
     app.parse(arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    const auto chosen = app.get_subcommands();
-    locketctl::complain(fmt::format("{} (try: locketctl {}--help)",
-                                    locket::proto::printable(error.what()),
-                                    chosen.empty() ? "" : chosen.front()->get_name() + ' '));
+    locketctl::complain(locket::proto::complaint(app, error));
+    return EX_USAGE;
+  }
+  // The library would look no further than that there is no daemon.
+  const auto given = locket::proto::check_socket_path(locket::proto::socket_candidates().front());
+  if (!given) {
+    locketctl::complain("LOCKET_SOCKET: " + given.error().message);
     return EX_USAGE;
   }
   return action(words);

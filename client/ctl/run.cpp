@@ -20,6 +20,7 @@
 #include "client/lock.hpp"
 #include "client/process.hpp"
 #include "client/queries.hpp"
+#include "proto/option_text.hpp"
 #include "proto/text.hpp"
 
 namespace locketctl {
@@ -42,22 +43,17 @@ struct RunOptions {
   bool at_once = false;
   bool verbose = false;
   std::optional<std::string> wait;
-  int conflict_status = 1;
-  std::string reason;
+  std::string conflict_status = "1";
+  std::optional<std::string> reason;
   std::string shell_command;
   std::string lock;
   std::vector<std::string> command;
 };
 
-// CLI11 itself would take 010 for 8, and 0x1f.
-CLI::Validator decimal() {
-  return {[](const std::string& text) {
-            const bool good = !text.empty() &&
-                              text.find_first_not_of("0123456789") == std::string::npos &&
-                              (text.size() == 1 || text.front() != '0');
-            return good ? std::string() : fmt::format("a whole number from 0 to 255, not {}", text);
-          },
-          ""};
+// One that is set to nothing counts as not set.
+std::optional<std::string> variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
 }
 
 // CLI11 does not see LOCK and COMMAND.
@@ -96,19 +92,34 @@ std::optional<std::string> take_words(RunOptions& options, Words words) {
   return std::nullopt;
 }
 
-std::expected<std::optional<proto::Seconds>, Error> timeout_of(const RunOptions& options) {
-  if (options.at_once) return proto::Seconds::zero();
-  if (!options.wait) return std::nullopt;
-  const std::string& text = *options.wait;
+std::unexpected<Error> wrong(std::string text) {
+  return std::unexpected(Error{proto::Errc::invalid_params, std::move(text)});
+}
+
+// `name` is that of the option or variable.
+std::expected<std::optional<proto::Seconds>, Error> seconds_from(const std::string& text,
+                                                                 std::string_view name) {
   double seconds = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (error == std::errc::invalid_argument || stop != text.data() + text.size()) {
-    return std::unexpected(
-        Error{proto::Errc::invalid_params,
-              fmt::format("-w takes a number of seconds, not \"{}\"", proto::escape(text))});
+    return wrong(fmt::format("{} takes a number of seconds, not {}", name, proto::in_quotes(text)));
   }
-  if (error == std::errc::result_out_of_range) seconds = HUGE_VAL;
+  // Which does not tell whether it is too large or next to nothing.
+  if (error == std::errc::result_out_of_range) seconds = std::strtod(text.c_str(), nullptr);
   return client::check_timeout(seconds);
+}
+
+std::expected<std::optional<proto::Seconds>, Error> timeout_of(const RunOptions& options) {
+  if (options.at_once) return proto::Seconds::zero();
+  if (options.wait) return seconds_from(*options.wait, "-w");
+  if (const auto wait = variable("LOCKET_TIMEOUT")) return seconds_from(*wait, "LOCKET_TIMEOUT");
+  return std::nullopt;
+}
+
+std::expected<int, Error> conflict_status_of(const RunOptions& options) {
+  const auto status = proto::whole_number(options.conflict_status, 0, 255);
+  if (!status) return wrong("-E" + status.error());
+  return static_cast<int>(*status);
 }
 
 std::string whom_we_wait_for(client::Process& process, const std::string& path,
@@ -138,16 +149,29 @@ client::Acquisition::Outcome wait_for(client::Acquisition& attempt, client::Lock
   return std::move(*attempt.wait());
 }
 
-int refuse(const Failure& failure, const client::Lock& lock, const RunOptions& options,
-           std::optional<proto::Seconds> timeout) {
+// What the options and the environment say of the wait and its failure.
+struct Wish {
+  std::optional<proto::Seconds> timeout;
+  int conflict_status = 1;
+};
+
+std::expected<Wish, Error> wish_of(const RunOptions& options) {
+  const auto timeout = timeout_of(options);
+  if (!timeout) return std::unexpected(timeout.error());
+  const auto status = conflict_status_of(options);
+  if (!status) return std::unexpected(status.error());
+  return Wish{*timeout, *status};
+}
+
+int refuse(const Failure& failure, const client::Lock& lock, const Wish& wish) {
   if (failure.error.code != proto::Errc::timed_out) return fail(failure.error);
   std::string text = failure.error.message;
   if (const auto& refusal = failure.refusal) {
     const auto holders = client::holders_of(*refusal, client::process().connection.daemon_pid());
     text = client::refusal_text(proto::escape(lock.path()), *refusal, holders);
   }
-  complain(client::timeout_text(text, timeout.value_or(proto::Seconds::zero())));
-  return options.conflict_status;
+  complain(client::timeout_text(text, wish.timeout.value_or(proto::Seconds::zero())));
+  return wish.conflict_status;
 }
 
 std::string why_not(const std::string& command, int error) {
@@ -184,19 +208,20 @@ std::string base_name(const std::string& path) {
 }
 
 int run(const RunOptions& options) {
-  const auto timeout = timeout_of(options);
-  if (!timeout) return fail(timeout.error());
+  const auto wish = wish_of(options);
+  if (!wish) return fail(wish.error());
   auto made = client::Lock::make(options.lock);
   if (!made) return fail(made.error());
   client::Lock& lock = **made;
-  if (auto set = lock.set_reason(options.reason); !set) return fail(set.error());
+  const std::string reason = options.reason.value_or(variable("LOCKET_REASON").value_or(""));
+  if (auto set = lock.set_reason(reason); !set) return fail(set.error());
 
   const auto begun = client::Clock::now();
   auto attempt =
-      lock.begin(options.shared ? proto::Mode::shared : proto::Mode::exclusive, *timeout);
-  if (!attempt) return refuse(attempt.error(), lock, options, *timeout);
+      lock.begin(options.shared ? proto::Mode::shared : proto::Mode::exclusive, wish->timeout);
+  if (!attempt) return refuse(attempt.error(), lock, *wish);
   const auto token = wait_for(*attempt, lock, options);
-  if (!token) return refuse(token.error(), lock, options, *timeout);
+  if (!token) return refuse(token.error(), lock, *wish);
 
   if (auto kept = lock.keep_across_exec(base_name(options.command.front())); !kept) {
     return fail(kept.error());
@@ -228,8 +253,6 @@ void add_run(CLI::App& app, Action& action) {
       ->add_option("-E,--conflict-exit-code", options->conflict_status,
                    "Exit status when the lock was not had")
       ->type_name("CODE")
-      ->check(decimal())
-      ->check(CLI::Range(0, 255))
       ->capture_default_str();
   command->add_option("-c,--command", options->shell_command, "Run this by the shell ($SHELL)")
       ->type_name("STRING");
@@ -237,6 +260,8 @@ void add_run(CLI::App& app, Action& action) {
       ->type_name("TEXT");
   command->add_flag("--verbose", options->verbose, "Tell about waiting and getting the lock");
   command->footer(
+      "LOCKET_TIMEOUT in the environment is the wait where neither -w nor -n is given,\n"
+      "LOCKET_REASON the reason where --reason is not.\n"
       "The command has LOCKET_TOKEN and LOCKET_PATH in its environment.\n"
       "Exit status: the command's own; 1 (or -E) when the lock was not had; 64 and up, as in\n"
       "sysexits.h, for other errors; 126 when the command cannot be run, 127 when it is not "

@@ -1,9 +1,12 @@
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <chrono>
 #include <filesystem>
 
+#include "proto/transport.hpp"
 #include "tests/ctl/locketctl.hpp"
 #include "tests/support/kernel_lock.hpp"
 
@@ -202,28 +205,72 @@ TEST_P(CtlMistakes, Are_answered_by_one_line_and_status_64) {
 
 INSTANTIATE_TEST_SUITE_P(
     OfTheUser, CtlMistakes,
-    testing::Values(Mistake{{}, "subcommand"}, Mistake{{"frob"}, "frob"},
-                    Mistake{{"run"}, "the lock file is missing"},
-                    Mistake{{"run", "lock"}, "the command is missing"},
-                    Mistake{{"run", "", "true"}, "is empty"},
-                    Mistake{{"run", "-w", "-1", "lock", "true"}, "not -1"},
-                    Mistake{{"run", "-w", "nan", "lock", "true"}, "not nan"},
-                    Mistake{{"run", "-w", "inf", "lock", "true"}, "not inf"},
-                    Mistake{{"run", "-w", "1e300", "lock", "true"}, "from 0 to 1000000000"},
-                    Mistake{{"run", "-w", "1e999", "lock", "true"}, "from 0 to 1000000000"},
-                    Mistake{{"run", "-w", "abc", "lock", "true"}, "\"abc\""},
-                    Mistake{{"run", "-w", "", "lock", "true"}, "\"\""},
-                    Mistake{{"run", "-n", "-w", "1", "lock", "true"}, "excludes"},
-                    Mistake{{"run", "-E", "256", "lock", "true"}, "256"},
-                    Mistake{{"run", "-E", "010", "lock", "true"}, "010"},
-                    Mistake{{"run", "-Q", "lock", "true"}, "-Q"},
-                    Mistake{{"run", "-Q", "lock", "true"}, "locketctl run --help"},
-                    Mistake{{"list", "-Q"}, "locketctl list --help"},
-                    Mistake{{"run", "-c", "true", "lock", "true"}, "-c"},
-                    Mistake{{"run", "lock", "-c", "true", "extra"}, "-c"},
-                    Mistake{{"run", std::string(5000, 'a'), "true"}, "too long"},
-                    Mistake{{"run", "--reason", std::string(2000, 'a'), "lock", "true"},
-                            "reason"}));
+    testing::Values(
+        Mistake{{}, "the command is missing"}, Mistake{{"frob"}, "frob"},
+        Mistake{{"lsit"}, "did you mean list?"}, Mistake{{"--vresion"}, "did you mean --version?"},
+        Mistake{{"run", "--tiemout", "1", "lock", "true"}, "did you mean --timeout?"},
+        Mistake{{"list", "--Json"}, "did you mean --json?"},
+        Mistake{{"status", "lock"}, "\"lock\" is one word too many"},
+        Mistake{{"run", "-w"}, "takes one SECONDS"}, Mistake{{"run"}, "the lock file is missing"},
+        Mistake{{"run", "lock"}, "the command is missing"},
+        Mistake{{"run", "", "true"}, "is empty"},
+        Mistake{{"run", "-w", "-1", "lock", "true"}, "not -1"},
+        Mistake{{"run", "-w", "nan", "lock", "true"}, "not nan"},
+        Mistake{{"run", "-w", "inf", "lock", "true"}, "not inf"},
+        Mistake{{"run", "-w", "1e300", "lock", "true"}, "from 0 to 1000000000"},
+        Mistake{{"run", "-w", "1e999", "lock", "true"}, "from 0 to 1000000000"},
+        Mistake{{"run", "-w", "abc", "lock", "true"}, "\"abc\""},
+        Mistake{{"run", "-w", "", "lock", "true"}, "\"\""},
+        Mistake{{"run", "-n", "-w", "1", "lock", "true"}, "excludes"},
+        Mistake{{"run", "-E", "256", "lock", "true"}, "from 0 to 255, not \"256\""},
+        Mistake{{"run", "-E", "010", "lock", "true"}, "from 0 to 255, not \"010\""},
+        Mistake{{"run", "-E", "many", "lock", "true"}, "from 0 to 255, not \"many\""},
+        Mistake{{"run", "-Q", "lock", "true"}, "-Q"},
+        Mistake{{"run", "-Q", "lock", "true"}, "locketctl run --help"},
+        Mistake{{"list", "-Q"}, "locketctl list --help"},
+        Mistake{{"run", "-c", "true", "lock", "true"}, "-c"},
+        Mistake{{"run", "lock", "-c", "true", "extra"}, "-c"},
+        Mistake{{"run", std::string(5000, 'a'), "true"}, "too long"},
+        Mistake{{"run", "--reason", std::string(2000, 'a'), "lock", "true"}, "reason"}));
+
+TEST_F(CtlRun, A_socket_that_cannot_be_is_the_mistake_of_who_gave_it) {
+  Command command = this->command({"run", lock, "true"});
+  command.environment["LOCKET_SOCKET"] = "/" + std::string(200, 'x');
+  const auto ended = run(command);
+  EXPECT_EQ(ended.status, 64);
+  EXPECT_THAT(ended.errors, StartsWith("locketctl: LOCKET_SOCKET: the path of the socket is too"));
+  EXPECT_EQ(std::ranges::count(ended.errors, '\n'), 1) << ended.errors;
+}
+
+TEST_F(CtlRun, A_timeout_of_next_to_nothing_is_none_at_all) {
+  EXPECT_EQ(ctl({"run", "-w", "1e-400", lock, "true"}).status, 0);
+}
+
+TEST_F(CtlRun, The_environment_says_how_long_to_wait_and_why_unless_options_do) {
+  Command holder = command({"run", lock});
+  holder.environment["LOCKET_REASON"] = "nightly backup";
+  Holding holding(holder);
+  holding.wait_until_held();
+  const auto waiting = [&](const std::vector<std::string>& words, const std::string& timeout) {
+    Command command = this->command(words);
+    command.environment["LOCKET_TIMEOUT"] = timeout;
+    return run(command);
+  };
+  EXPECT_THAT(waiting({"run", lock, "true"}, "0.125").errors,
+              testing::AllOf(HasSubstr("timed out after 0.125 s"), HasSubstr("nightly backup")));
+  EXPECT_THAT(waiting({"run", "-w", "0.0625", lock, "true"}, "1e6").errors,
+              HasSubstr("timed out after 0.0625 s"));
+  EXPECT_EQ(waiting({"run", "-n", lock, "true"}, "1e6").status, 1);
+  const auto mistaken = waiting({"run", lock, "true"}, "soon");
+  EXPECT_EQ(mistaken.status, 64);
+  EXPECT_THAT(mistaken.errors, HasSubstr("LOCKET_TIMEOUT takes a number of seconds, not \"soon\""));
+
+  Command other = command({"run", "--reason", "another", folder.file("other")});
+  other.environment["LOCKET_REASON"] = "nightly backup";
+  Holding another(other);
+  another.wait_until_held();
+  EXPECT_THAT(ctl({"list"}).output, HasSubstr("another\n"));
+}
 
 TEST_F(CtlRun, What_is_not_a_file_is_refused) {
   const std::string fifo = folder / "fifo";
@@ -234,6 +281,25 @@ TEST_F(CtlRun, What_is_not_a_file_is_refused) {
     EXPECT_THAT(refused.errors, HasSubstr("cannot lock " + path));
   }
   EXPECT_EQ(ctl({"run", folder.path(), "true"}).status, 0) << "a folder is fine";
+}
+
+TEST_F(CtlRun, Where_too_many_wait_to_be_let_in_it_says_so) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = folder / "busy.sock";
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const proto::Descriptor busy(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(busy.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(busy.get(), 0), 0);
+  std::vector<proto::Descriptor> queue;
+  while (auto next = proto::try_connect(path)) queue.push_back(std::move(*next));
+
+  Command command = this->command({"run", "-w", "0.125", lock, "true"});
+  command.environment["LOCKET_SOCKET"] = path;
+  const auto ended = run(command);
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_EQ(ended.errors, "locketctl: timed out after 0.125 s: locketd at " + path +
+                              " does not answer: too many wait to be let in\n");
 }
 
 TEST_F(CtlRun, Without_a_daemon_it_says_where_it_looked_and_how_to_start_one) {

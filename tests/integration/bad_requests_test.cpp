@@ -173,16 +173,31 @@ TEST_F(BadRequests, An_id_in_use_is_refused_and_harms_nothing) {
     client.send(
         {{"jsonrpc", "2.0"}, {"id", id}, {"method", "acquire"}, {"params", {{"path", path}}}},
         {file.get()});
-    return name_of(client.error(id));
+    const Json error = client.error(id);
+    EXPECT_EQ(name_of(error), "invalid_request");
+    return error["message"].get<std::string>();
   };
   const Id held = client.acquire(path);
   const Token token = client.granted(held);
   const Id waiting = client.acquire(path);
-  EXPECT_EQ(again(held), "invalid_request");
-  EXPECT_EQ(again(waiting), "invalid_request");
+  const std::string use = " is in use: its lock is held or waited for";
+  EXPECT_EQ(again(held), "the id " + std::to_string(held) + use);
+  EXPECT_EQ(again(waiting), "the id " + std::to_string(waiting) + use);
   EXPECT_FALSE(ann.try_lock(path));
   client.release(token);
   client.release(client.granted(waiting));
+}
+
+TEST_F(BadRequests, A_token_in_use_is_refused_and_harms_nothing_C9) {
+  RawClient client = stranger();
+  const Token token = client.lock(path);
+  const proto::Descriptor file = open_file(path);
+  const Json error =
+      client.error(client.start("reclaim", {{"path", path}, {"token", token}}, {file.get()}));
+  EXPECT_EQ(name_of(error), "invalid_request");
+  EXPECT_EQ(error["message"], "this session has the token " + std::to_string(token) + " already");
+  EXPECT_FALSE(ann.try_lock(path));
+  client.release(token);
 }
 
 TEST_F(BadRequests, Releasing_twice_is_an_error_and_changes_nothing) {

@@ -229,6 +229,10 @@ TEST_F(Program, It_refuses_what_is_in_the_way_and_no_socket) {
   EXPECT_FALSE(std::filesystem::exists(socket_ + ".lock"));
 }
 
+TEST_F(Program, A_socket_that_cannot_be_made_is_named_as_it_was_given) {
+  expect_refusal("/proc/x", "cannot listen on /proc/x: ");
+}
+
 TEST_F(Program, It_makes_its_folder_so_that_nobody_else_can_replace_the_socket) {
   const std::string deep = folder_ / "some/where/locketd.sock";
   Command command = Daemon::command(deep);

@@ -23,7 +23,8 @@ Daemon::~Daemon() {
 }
 
 Command Daemon::command(const std::string& socket, std::vector<std::string> options) {
-  Command command{{LOCKETD, "--socket", socket}};
+  // Whatever this machine's own daemon is configured to do.
+  Command command{{LOCKETD, "--socket", socket, "--config", "/dev/null"}};
   for (std::string& option : options) command.words.push_back(std::move(option));
   return command;
 }

@@ -1,0 +1,57 @@
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "daemon/config_file.hpp"
+#include "proto/descriptor.hpp"
+#include "proto/text.hpp"
+
+namespace locketd {
+namespace {
+
+namespace proto = locket::proto;
+
+constexpr char kSystemConfig[] = "/etc/locket/locketd.conf";
+constexpr std::size_t kMaxBytes = std::size_t{1} << 20;  // it may be /dev/zero
+
+const char* variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : nullptr;
+}
+
+}  // namespace
+
+std::expected<std::optional<std::string>, std::string> read_config(const std::string& path) {
+  const auto cannot = [&](const char* why) {
+    return std::unexpected(fmt::format("cannot read {}: {}", proto::escape(path), why));
+  };
+  const proto::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
+  if (!file) return cannot(std::strerror(errno));
+  std::string text;
+  std::array<char, 4096> block{};
+  while (const ssize_t count = ::read(file.get(), block.data(), block.size())) {
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return cannot(std::strerror(errno));
+    text.append(block.data(), static_cast<std::size_t>(count));
+    if (text.size() > kMaxBytes) return cannot("it is too large for a configuration file");
+  }
+  return text;
+}
+
+std::optional<std::string> default_config_path() {
+  if (variable("XDG_RUNTIME_DIR") == nullptr) return kSystemConfig;
+  const char* config = variable("XDG_CONFIG_HOME");
+  // A relative one is to be ignored, says the XDG Base Directory Specification.
+  if (config != nullptr && *config == '/') return std::string(config) + "/locket/locketd.conf";
+  const char* home = variable("HOME");
+  if (home == nullptr) return std::nullopt;
+  return std::string(home) + "/.config/locket/locketd.conf";
+}
+
+}  // namespace locketd

@@ -1,0 +1,67 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "daemon/effective.hpp"
+#include "daemon/settings.hpp"
+#include "proto/json_text.hpp"
+#include "proto/text.hpp"
+
+namespace locketd {
+namespace {
+
+namespace proto = locket::proto;
+
+// As the configuration file needs it, which knows no escapes.
+std::string config_value(const std::string& value) {
+  constexpr std::string_view kBare =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%";
+  if (value.find_first_not_of(kBare) == std::string::npos) return value;
+  const char quote = value.contains('"') ? '\'' : '"';
+  return quote + proto::printable(value) + quote;
+}
+
+std::vector<std::string> lines_of(const Effective& found) {
+  std::vector<std::string> lines;
+  for (const Setting& setting : settings()) {
+    lines.push_back(
+        fmt::format("{} = {}", setting.name, config_value(setting.shown(found.options))));
+  }
+  return lines;
+}
+
+std::string json_string(std::string_view text) {
+  std::string out;
+  proto::append_quoted(out, text);
+  return out;
+}
+
+}  // namespace
+
+std::string as_config(const Effective& found) {
+  const auto lines = lines_of(found);
+  const std::size_t width = std::ranges::max(lines, {}, &std::string::size).size();
+  std::string text;
+  for (std::size_t row = 0; row < lines.size(); ++row) {
+    fmt::format_to(std::back_inserter(text), "{:<{}}  # {}\n", lines[row], width,
+                   found.origins[row]);
+  }
+  return text;
+}
+
+std::string as_json(const Effective& found) {
+  std::string text = "{\"config\": ";
+  text += found.config ? json_string(proto::escape(*found.config)) : "null";
+  text += ", \"settings\": {";
+  for (std::size_t row = 0; row < settings().size(); ++row) {
+    const Setting& setting = settings()[row];
+    fmt::format_to(std::back_inserter(text), R"({}{}: {{"value": {}, "from": {}}})",
+                   row == 0 ? "" : ", ", json_string(setting.name),
+                   json_string(proto::escape(setting.shown(found.options))),
+                   json_string(found.origins[row]));
+  }
+  return text + "}}\n";
+}
+
+}  // namespace locketd
