@@ -23,6 +23,7 @@ using Action = std::function<int(const Words& words)>;
 void add_run(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_status(CLI::App& app, Action& action);
+void add_doctor(CLI::App& app, Action& action);
 
 // The first argument where it ought to be a command and is none; else none.
 const std::string* unknown_command(const CLI::App& app, const Words& arguments);
