@@ -105,6 +105,8 @@ exec 9>&-
 
 # shellcheck source=tests/systemd/journal_checks.sh
 source "${BASH_SOURCE[0]%/*}/journal_checks.sh"
+# shellcheck source=tests/systemd/doctor_checks.sh
+source "${BASH_SOURCE[0]%/*}/doctor_checks.sh"
 
 # A user's manager, as user@.service would start it if there were a login service here.
 install -d -m 0700 /run/user/0

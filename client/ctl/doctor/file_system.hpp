@@ -21,10 +21,10 @@ struct Mount {
 std::optional<Mount> mount_in(std::string_view mountinfo, std::uint64_t id);
 
 struct FileSystem {
-  std::uint64_t magic = 0;        // statfs(2), f_type
-  std::optional<Mount> mount;     // none where it cannot be told
-  bool is_folder = false;         // what is looked at; else a file
-  std::uint64_t file_device = 0;  // as the file itself tells it
+  std::uint64_t magic = 0;          // statfs(2), f_type
+  std::optional<Mount> mount = {};  // none where it cannot be told
+  bool is_folder = false;           // what is looked at; else a file
+  std::uint64_t file_device = 0;    // as the file itself tells it
 };
 
 // The type's name, by the mount where there is one.

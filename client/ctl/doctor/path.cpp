@@ -249,7 +249,9 @@ void check_holder(const Subject& subject, const Tell& tell) {
   }
   if (held.empty()) {
     const auto external = client::find_external_holder(*file, heard ? heard->daemon_pid : 0);
-    held = external ? describe(*external) : "nobody holds it, as far as you may look";
+    held = external ? describe(*external)
+           : heard  ? "nobody holds it, as far as you may look"
+                    : "nobody is known to hold it, but no daemon was there to ask";
   }
   if (waiters > 0) held += fmt::format("; {} wait for it", waiters);
   tell(ok(kHolder, held));

@@ -187,8 +187,8 @@ std::optional<Contact> look_for_socket(const Tell& tell) {
 }
 
 void check_permissions(const Contact& contact, const Tell& tell) {
-  const std::string folder =
-      std::filesystem::path(contact.path).parent_path().append(".").lexically_normal().string();
+  const auto parent = std::filesystem::path(contact.path).parent_path();
+  const std::string folder = parent.empty() ? "." : parent.string();
   struct stat socket_info{};
   struct stat folder_info{};
   if (::stat(contact.path.c_str(), &socket_info) != 0 ||
