@@ -34,9 +34,11 @@ void send(int pipe, std::string line) {
 }
 
 [[noreturn]] void look(const std::vector<Step>& steps, int pipe) {
+  // It is one of the standard streams itself where locketctl has none.
+  pipe = ::fcntl(pipe, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   // Whoever reads what locketctl prints would wait for the end of this process, too.
-  const Descriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  for (int standard = 0; standard < 3; ++standard) ::dup2(null.get(), standard);
+  for (int standard = 0; standard <= STDERR_FILENO; ++standard) ::close(standard);
+  while (::open("/dev/null", O_RDWR) >= 0 && ::fcntl(STDERR_FILENO, F_GETFD) < 0) continue;
   for (const Step& step : steps) {
     try {
       step.look([&](const Finding& finding) { send(pipe, encode(finding)); });

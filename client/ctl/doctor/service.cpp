@@ -1,6 +1,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -40,10 +41,9 @@ std::vector<std::string> unit_folders(bool users) {
 }
 
 bool is_enabled(bool users) {
-  for (const std::string& folder : unit_folders(users)) {
-    if (exists(folder + "/sockets.target.wants/locketd.socket")) return true;
-  }
-  return false;
+  return std::ranges::any_of(unit_folders(users), [](const std::string& folder) {
+    return exists(folder + "/sockets.target.wants/locketd.socket");
+  });
 }
 
 // Who called listen(2): SO_PEERCRED, unix(7).
