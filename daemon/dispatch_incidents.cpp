@@ -58,10 +58,10 @@ void Dispatch::tell_refusal(const Client& client, const Refused& event, const pr
 // That a command which locketctl run became ends with its lock is the way in which it releases it.
 void Dispatch::tell_taken(const Client& client) {
   const auto level = client.detached ? Level::debug : Level::info;
-  if (!log::enabled(level)) return;
+  if (!log::enabled(level) || arbiter_.entries_of(client.session) == 0) return;
+  const auto why = has_ended(*client.peer) ? "its process has ended" : "its session has ended";
   arbiter_.visit_session(client.session, [&](const Entry& entry) {
     if (!entry.held) return;
-    const auto why = has_ended(*client.peer) ? "its process has ended" : "its session has ended";
     tell(level, {Kind::lock_taken_away, client.peer->pid, client.peer->uid, entry.claim.path, why});
   });
 }
