@@ -96,15 +96,17 @@ std::expected<void, Error> Dispatch::received(SessionId session, std::string_vie
     const auto& bad = request.error();
     if (bad.claim) dispose_first(session, descriptors);
     if (!bad.notification) reply(session, bad.id, proto::Failure{bad.error, {}});
-    if (bad.claim || descriptors.empty()) return {};
-    return fail(Errc::invalid_request,
-                "a descriptor came with a line of which it is not known what it was meant to be");
+    if (!bad.claim && !descriptors.empty()) {
+      return fail(Errc::invalid_request,
+                  "a descriptor came with a line of which it is not known what it was meant to be");
+    }
+    tell_refusal(clients_.at(session), Request{}, bad.error);
+    return {};
   }
   const auto outcome = serve(clients_.at(session), *request, descriptors);
   pump();
   if (outcome) return {};
-  log::debug("session {}: {}: {}", session, proto::method_of(request->call),
-             outcome.error().message);
+  tell_refusal(clients_.at(session), *request, outcome.error());
   // Notifications get no answer, says JSON-RPC 2.0, section 4.1.
   if (request->id) reply(session, request->id, proto::Failure{outcome.error(), {}});
   return {};
@@ -112,6 +114,7 @@ std::expected<void, Error> Dispatch::received(SessionId session, std::string_vie
 
 void Dispatch::closed(SessionId session) {
   const auto client = clients_.find(session);
+  tell_taken(client->second);
   if (const auto user = sessions_of_.find(client->second.peer->uid); --user->second == 0) {
     sessions_of_.erase(user);
   }
@@ -123,12 +126,6 @@ void Dispatch::closed(SessionId session) {
   arbiter_.disconnect(session);
   pump();
   log::debug("session {}: closed", session);
-}
-
-void Dispatch::violated(SessionId session, const Error& error) {
-  log::debug("session {}, pid {}, uid {}: ended: {}", session, clients_.at(session).peer->pid,
-             clients_.at(session).peer->uid, error.message);
-  reply(session, std::nullopt, proto::Failure{error, {}});
 }
 
 bool Dispatch::outlives_connection(SessionId session) {
@@ -149,6 +146,7 @@ void Dispatch::see_to_time() {
   pump();  // what the OS locks reported from outside of any request
   end_recovery_in_time();
   keep_one();
+  incidents_.see_to_time(sessions_.now().steady);
 }
 
 // One pass: what comes in by the draining is answered in the next, after others had their turn, so
@@ -172,7 +170,9 @@ void Dispatch::settle() {
 
 std::optional<Monotonic> Dispatch::next_deadline() const {
   auto next = arbiter_.next_deadline();
-  if (recovery_end_ && (!next || *recovery_end_ < *next)) next = recovery_end_;
+  for (const auto other : {recovery_end_, incidents_.next_deadline()}) {
+    if (other && (!next || *other < *next)) next = other;
+  }
   return next;
 }
 
@@ -193,13 +193,12 @@ Dispatch::Outcome Dispatch::serve(Client& client, const Request& request,
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Hello& hello, Descriptors&) {
   if (hello.protocol != proto::kProtocolVersion) {
+    const Error error{Errc::unsupported_protocol,
+                      fmt::format("this is locketd {}, which speaks protocol {}, not {}",
+                                  proto::kVersion, proto::kProtocolVersion, hello.protocol)};
+    tell_refusal(client, request, error);
     if (!request.id) return {};
-    reply(client.session, request.id,
-          proto::Failure{{Errc::unsupported_protocol,
-                          fmt::format("this is locketd {}, which speaks protocol {}, not {}",
-                                      proto::kVersion, proto::kProtocolVersion, hello.protocol)},
-                         {},
-                         proto::kProtocolVersion});
+    reply(client.session, request.id, proto::Failure{error, {}, proto::kProtocolVersion});
     return {};
   }
   client.greeted = true;
@@ -258,7 +257,9 @@ void Dispatch::file_opened(Client& client, const Request& request, Monotonic ask
   } else {
     outcome = std::unexpected(std::move(file.error()));
   }
-  if (!outcome) reply(client.session, request.id, proto::Failure{outcome.error(), {}});
+  if (outcome) return;
+  tell_refusal(client, request, outcome.error());
+  reply(client.session, request.id, proto::Failure{outcome.error(), {}});
 }
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "daemon/arbiter.hpp"
+#include "daemon/incidents.hpp"
 #include "daemon/openings.hpp"
 #include "daemon/os_locks.hpp"
 #include "daemon/peer.hpp"
@@ -79,6 +80,12 @@ class Dispatch {
 
   // The answer to bytes that are no line of ours.
   void violated(SessionId session, const locket::proto::Error& error);
+
+  // The daemon is about to end the session.
+  void giving_up(SessionId session, std::string_view why);
+
+  // For what concerns clients that have no session.
+  void tell(log::Level level, const Incident& incident);
 
   // Descriptors that no request will take any more, and that must not be closed elsewhere: OsLocks.
   void dispose(SessionId session, std::deque<locket::proto::Descriptor>& descriptors);
@@ -141,6 +148,13 @@ class Dispatch {
 
   [[nodiscard]] UserHas what_has(UserId user) const;
 
+  // To the log: dispatch_incidents.cpp.
+  void tell_refusal(const Client& client, const Request& request,
+                    const locket::proto::Error& error);
+  void tell_refusal(const Client& client, const Refused& event, const locket::proto::Error& error);
+  void tell_taken(const Client& client);
+  void tell_superseded(SessionId kept, Ticket ticket);
+
   void pump();
   void perform(const Granted& event);
   void perform(const Queued& event);
@@ -171,6 +185,7 @@ class Dispatch {
   const UserLimits limits_;
   const Instant started_;
   Arbiter arbiter_;
+  Incidents incidents_;
   std::optional<Monotonic> recovery_end_;
   int prolongations_ = 0;  // of the recovery
   boost::unordered_flat_map<SessionId, Client> clients_;

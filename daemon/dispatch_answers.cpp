@@ -99,7 +99,7 @@ void Dispatch::perform(const Refused& event) {
                                   claim.path)};
       break;
   }
-  log::debug("session {}: refused: {}", claim.session, failure.error.message);
+  tell_refusal(clients_.at(claim.session), event, failure.error);
   reply(claim.session, claim.request, std::move(failure));
 }
 

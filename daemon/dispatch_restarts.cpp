@@ -79,6 +79,7 @@ void Dispatch::supersede(const Client& client, Token token) {
     const auto ticket = arbiter_.ticket_of(session, token);
     const bool same_process = clients_.at(session).peer->pid == client.peer->pid;
     if (!ticket || !same_process || client.peer->pid <= 0) continue;
+    tell_superseded(session, *ticket);
     os_locks_.disown(*ticket);
     arbiter_.release(session, token);
     return;

@@ -27,6 +27,9 @@ struct KeptSession {
   std::deque<locket::proto::Descriptor> files;
 };
 
+// What its first lock was called, escaped; empty where that is not known.
+std::string path_in(const KeptSession& session);
+
 class KeptSessions {
  public:
   // Of a session. What it holds beyond is an external holder's after a restart.
@@ -34,24 +37,22 @@ class KeptSessions {
 
   explicit KeptSessions(const ServiceManager& manager) : manager_(manager) {}
 
-  // `lines` as said above, `files` in the order of its reclaims.
-  void keep(SessionId session, const Peer& peer, const std::string& lines,
-            const std::vector<int>& files, Monotonic now);
+  // `lines` as said above, `files` in the order of its reclaims. False where there is no memory.
+  [[nodiscard]] bool keep(SessionId session, const Peer& peer, const std::string& lines,
+                          const std::vector<int>& files, Monotonic now);
 
   // That session is the one that was kept by this name.
   void adopt(SessionId session, const KeptSession& kept);
 
   void forget(SessionId session);
 
-  struct Leftover {
-    locket::proto::Descriptor file;
-    UserId user;
+  // What is whole, and what of the broken ones is there: those are forgotten, and their files may
+  // hang when they are closed. Ages are as of now.
+  struct Taken {
+    std::vector<KeptSession> whole;
+    std::vector<KeptSession> broken;
   };
-
-  // What of it is whole; the rest is forgotten, and its files, which may hang when they are closed,
-  // are left over. Ages are as of now.
-  std::vector<KeptSession> take(std::vector<Inherited::Named> kept, Monotonic now,
-                                std::vector<Leftover>& leftovers) const;
+  Taken take(std::vector<Inherited::Named> kept, Monotonic now) const;
 
  private:
   void forget(const std::string& name, std::size_t files) const;

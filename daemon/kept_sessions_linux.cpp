@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "daemon/kept_sessions.hpp"
-#include "daemon/log.hpp"
 #include "proto/codec.hpp"
 
 namespace locketd {
@@ -116,10 +115,19 @@ void sort_in(Parts& parts, std::string_view part, Descriptor descriptor) {
 
 }  // namespace
 
-void KeptSessions::keep(SessionId session, const Peer& peer, const std::string& lines,
+std::string path_in(const KeptSession& session) {
+  for (const std::string& line : session.lines) {
+    const auto request = proto::decode_request(line);
+    if (!request) continue;
+    if (const auto* reclaim = std::get_if<proto::Reclaim>(&request->call)) return reclaim->path;
+  }
+  return {};
+}
+
+bool KeptSessions::keep(SessionId session, const Peer& peer, const std::string& lines,
                         const std::vector<int>& files, Monotonic now) {
   const Descriptor record = make_record(lines);
-  if (!record) return log::warning("a session cannot be kept: no memory for its record");
+  if (!record) return false;
   // First: the manager takes no descriptor that it has already, under whatever name.
   forget(session);
   Kept kept{fmt::format("session.{}.{}.{}", peer.uid, ticks(now), session), files.size()};
@@ -129,6 +137,7 @@ void KeptSessions::keep(SessionId session, const Peer& peer, const std::string& 
     manager_.keep(file_name(kept.name, i), files[i]);
   }
   sessions_[session] = std::move(kept);
+  return true;
 }
 
 void KeptSessions::adopt(SessionId session, const KeptSession& kept) {
@@ -148,8 +157,7 @@ void KeptSessions::forget(const std::string& name, std::size_t files) const {
   for (std::size_t i = 0; i < files; ++i) manager_.forget(file_name(name, i));
 }
 
-std::vector<KeptSession> KeptSessions::take(std::vector<Inherited::Named> kept, Monotonic now,
-                                            std::vector<Leftover>& leftovers) const {
+KeptSessions::Taken KeptSessions::take(std::vector<Inherited::Named> kept, Monotonic now) const {
   std::map<std::string, Parts> sessions;
   for (auto& [name, descriptor] : kept) {
     const auto dot = name.rfind('.');
@@ -157,28 +165,24 @@ std::vector<KeptSession> KeptSessions::take(std::vector<Inherited::Named> kept, 
     sort_in(sessions[name.substr(0, dot)], std::string_view(name).substr(dot + 1),
             std::move(descriptor));
   }
-  std::vector<KeptSession> whole;
+  Taken taken;
   for (auto& [name, parts] : sessions) {
     const auto known = parse(name);
-    if (!known || !parts.record || !parts.process) {
-      // Not unlocked: whose it is may live, and then goes on holding as one who locked it without
-      // us.
-      for (auto& [index, file] : parts.files) {
-        leftovers.push_back({std::move(file), known ? known->user : 0});
-      }
-      forget(name, parts.files.size());
-      continue;
-    }
-    KeptSession& session = whole.emplace_back();
+    const bool is_whole = known && parts.record && parts.process;
+    KeptSession& session = (is_whole ? taken.whole : taken.broken).emplace_back();
     session.name = name;
-    session.lines = lines_in(read_record(parts.record.get()), now - known->kept_at);
-    session.peer = {pid_of(parts.process), known->user, std::move(parts.process)};
+    if (known && parts.record) {
+      session.lines = lines_in(read_record(parts.record.get()), now - known->kept_at);
+    }
+    session.peer = {parts.process ? pid_of(parts.process) : 0, known ? known->user : 0,
+                    std::move(parts.process)};
     // An empty one stands for what is missing, so that no claim gets the file of the next.
     const std::size_t count = parts.files.empty() ? 0 : parts.files.rbegin()->first + 1;
     session.files.resize(count);
     for (auto& [index, file] : parts.files) session.files[index] = std::move(file);
+    if (!is_whole) forget(name, count);
   }
-  return whole;
+  return taken;
 }
 
 }  // namespace locketd

@@ -2,16 +2,22 @@
 
 #include <fmt/chrono.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
-#include <cstdio>
+#include <climits>
 #include <cstdlib>
 #include <ctime>
 #include <string>
+#include <vector>
+
+#include "daemon/journal.hpp"
+#include "proto/text.hpp"
 
 namespace locketd::log {
 namespace {
@@ -19,17 +25,20 @@ namespace {
 struct Name {
   Level level;
   std::string_view name;
-  int priority;  // syslog(3)
+  int priority;             // syslog(3)
+  std::string_view colour;  // console_codes(4)
 };
 
 constexpr std::array kNames{
-    Name{Level::error, "error", 3},
-    Name{Level::warning, "warning", 4},
-    Name{Level::info, "info", 6},
-    Name{Level::debug, "debug", 7},
+    Name{Level::error, "error", 3, "\x1b[31m"},
+    Name{Level::warning, "warning", 4, "\x1b[33m"},
+    Name{Level::info, "info", 6, ""},
+    Name{Level::debug, "debug", 7, "\x1b[2m"},
 };
+constexpr std::string_view kPlain = "\x1b[0m";
 
 Level threshold = Level::info;
+std::size_t lost = 0;  // lines that nobody had room for
 
 // systemd.exec(5): the variable names the stream, so that a redirected stderr is not mistaken for
 // it.
@@ -43,11 +52,45 @@ bool under_journal() {
   return same;
 }
 
+bool coloured() {
+  static const bool wanted = [] {
+    const char* no_colour = std::getenv("NO_COLOR");  // https://no-color.org
+    return ::isatty(STDERR_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0');
+  }();
+  return wanted;
+}
+
 std::string time_of_day() {
   using namespace std::chrono;
   const auto now = system_clock::now();
   const auto millis = duration_cast<milliseconds>(now.time_since_epoch()).count() % 1000;
   return fmt::format("{:%H:%M:%S}.{:03}", fmt::localtime(system_clock::to_time_t(now)), millis);
+}
+
+std::string line_of(const Name& name, std::string_view text) {
+  if (under_journal()) return fmt::format("<{}>{}", name.priority, text);
+  if (!coloured() || name.colour.empty()) {
+    return fmt::format("{} locketd {}: {}", time_of_day(), name.name, text);
+  }
+  return fmt::format("{} locketd {}{}{}: {}", time_of_day(), name.colour, name.name, kPlain, text);
+}
+
+// A reader that has gone to sleep must not stop all locking. A pipe that poll(2) finds room in
+// takes PIPE_BUF bytes at once (pipe(7)), hence no more. One write a line: lines of several
+// processes never mix.
+bool try_write(std::string line) {
+  line = locket::proto::shorten(line, PIPE_BUF - 1);
+  line += '\n';
+  pollfd room{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&room, 1, 0) == 0) return false;
+  if (::send(STDERR_FILENO, line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+    return true;
+  return errno == ENOTSOCK && ::write(STDERR_FILENO, line.data(), line.size()) >= 0;
+}
+
+bool try_tell_journal(const Name& name, std::string_view text, std::span<const Field> fields) {
+  static Journal journal;
+  return !fields.empty() && under_journal() && journal.try_send(name.priority, text, fields);
 }
 
 }  // namespace
@@ -70,16 +113,14 @@ bool enabled(Level level) {
   return level <= threshold;
 }
 
-void write(Level level, std::string_view text) {
-  const Name& name = *std::ranges::find(kNames, level, &Name::level);
-  const std::string line = under_journal()
-                               ? fmt::format("<{}>{}\n", name.priority, text)
-                               : fmt::format("{} locketd {}: {}\n", time_of_day(), name.name, text);
-  // A reader that has gone to sleep must not stop all locking: a pipe that is full takes no line.
-  pollfd room{STDERR_FILENO, POLLOUT, 0};
-  if (::poll(&room, 1, 0) == 0) return;
-  // One write a line: lines of several threads or processes never mix.
-  std::fwrite(line.data(), 1, line.size(), stderr);
+void write(Level level, std::string_view text, std::span<const Field> fields) {
+  const auto name_of = [](Level wanted) { return std::ranges::find(kNames, wanted, &Name::level); };
+  if (try_tell_journal(*name_of(level), text, fields)) return;
+  if (lost > 0) {
+    const auto note = fmt::format("{} lines of this log were lost: nobody read them", lost);
+    if (try_write(line_of(*name_of(Level::warning), note))) lost = 0;
+  }
+  if (lost > 0 || !try_write(line_of(*name_of(level), text))) ++lost;
 }
 
 }  // namespace locketd::log

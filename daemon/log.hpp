@@ -1,24 +1,39 @@
-// One line an event, on standard error: with a priority prefix under systemd (sd-daemon(3)), with
-// the time of day elsewhere. What comes from clients must be escaped before it comes here.
+// One line an event, on standard error: with a priority prefix where that is systemd's journal
+// (sd-daemon(3)), with the time of day elsewhere, and coloured on a terminal. What comes from
+// clients must be escaped before it comes here.
+//
+// A line with fields goes to the journal by its own protocol (journal.hpp), where they can be
+// searched for; all others go by standard error, which tells the journal whose they are also when
+// this process is gone before it looks.
+//
+// Nothing here waits for a reader: a line that there is no room for is lost, and counted.
 
 #pragma once
 
 #include <fmt/core.h>
 
+#include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
 namespace locketd::log {
 
-enum class Level { error, warning, info, debug };
+enum class Level : std::uint8_t { error, warning, info, debug };
+
+struct Field {
+  std::string_view name;  // as systemd.journal-fields(7) wants it: LOCKET_PID
+  std::string value;
+};
 
 std::optional<Level> level_from(std::string_view name);
 std::string_view name_of(Level level);
 
 void set_level(Level level);
 bool enabled(Level level);
-void write(Level level, std::string_view text);
+void write(Level level, std::string_view text, std::span<const Field> fields = {});
 
 template <typename... Args>
 void line(Level level, fmt::format_string<Args...> format, Args&&... args) {

@@ -19,6 +19,9 @@ struct Peer {
   locket::proto::Descriptor process;  // pidfd; none where the kernel gave none
 };
 
+// SO_PEERCRED alone.
+std::expected<Peer, locket::proto::Error> credentials_of(int socket);
+
 // SO_PEERCRED and SO_PEERPIDFD (unix(7), Linux 6.5); pidfd_open(2) on older kernels.
 std::expected<Peer, locket::proto::Error> identify_peer(int socket);
 

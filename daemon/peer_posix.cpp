@@ -43,18 +43,24 @@ Descriptor open_process(int socket, pid_t pid) {
 
 }  // namespace
 
-std::expected<Peer, Error> identify_peer(int socket) {
+std::expected<Peer, Error> credentials_of(int socket) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
     return std::unexpected(Error{Errc::internal_error, std::strerror(errno), errno});
   }
-  Descriptor process = open_process(socket, credentials.pid);
+  return Peer{credentials.pid, credentials.uid, {}};
+}
+
+std::expected<Peer, Error> identify_peer(int socket) {
+  auto peer = credentials_of(socket);
+  if (!peer) return peer;
+  peer->process = open_process(socket, static_cast<pid_t>(peer->pid));
   // Without a pidfd a session is a little less; without the room for one it would be none for long.
-  if (!process && out_of_descriptors(errno)) {
+  if (!peer->process && out_of_descriptors(errno)) {
     return std::unexpected(Error{Errc::limit_reached, std::strerror(errno), errno});
   }
-  return Peer{credentials.pid, credentials.uid, std::move(process)};
+  return peer;
 }
 
 bool has_ended(const Peer& peer) {

@@ -85,7 +85,8 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void accept_more();
   void open_session(Session::Socket socket);
   void restore(KeptSession kept);
-  void refuse(proto::Descriptor socket, UserId user, const proto::Error& error);
+  void drop(KeptSession kept);
+  void refuse(proto::Descriptor socket, const proto::Error& error);
   void refuse_by_spare();
   void flush();
   void arm_timer();
@@ -139,11 +140,9 @@ Server::Loop::Loop(Listener listener, const UserLimits& limits, std::vector<Inhe
   if (listener_.had_predecessor() || !kept.empty()) {
     dispatch_.recover_until(now().steady + kRecovery);
   }
-  std::vector<KeptSessions::Leftover> leftovers;
-  for (auto& session : kept_sessions_.take(std::move(kept), now().steady, leftovers)) {
-    restore(std::move(session));
-  }
-  for (auto& [file, user] : leftovers) os_locks_->dispose(std::move(file), user);
+  auto taken = kept_sessions_.take(std::move(kept), now().steady);
+  for (KeptSession& session : taken.whole) restore(std::move(session));
+  for (KeptSession& session : taken.broken) drop(std::move(session));
 }
 
 bool Server::Loop::run() {
@@ -209,7 +208,11 @@ void Server::Loop::settle_later() {
 
 void Server::Loop::keep(SessionId session, const std::string& lines,
                         const std::vector<int>& files) {
-  kept_sessions_.keep(session, sessions_.at(session)->peer(), lines, files, now().steady);
+  const Peer& peer = sessions_.at(session)->peer();
+  if (kept_sessions_.keep(session, peer, lines, files, now().steady)) return;
+  dispatch_.tell(
+      log::Level::warning,
+      {Incident::Kind::kept_session_dropped, peer.pid, peer.uid, {}, "no memory for its record"});
 }
 
 void Server::Loop::batch_done() {
@@ -281,14 +284,12 @@ asio::awaitable<void> Server::Loop::watch_mounts() {
 void Server::Loop::open_session(Session::Socket socket) {
   auto peer = identify_peer(socket.native_handle());
   if (!peer) {
-    log::warning("a connection was closed: cannot tell whose it is: {}", peer.error().message);
     const bool full = peer.error().code == proto::Errc::limit_reached;
-    refuse(proto::Descriptor(socket.release()), 0, full ? out_of_descriptors() : peer.error());
+    refuse(proto::Descriptor(socket.release()), full ? out_of_descriptors() : peer.error());
     return;
   }
   if (const auto admitted = dispatch_.admits(*peer); !admitted) {
-    log::info("a connection of pid {} was refused: {}", peer->pid, admitted.error().message);
-    refuse(proto::Descriptor(socket.release()), peer->uid, admitted.error());
+    refuse(proto::Descriptor(socket.release()), admitted.error());
     return;
   }
   const SessionId id = ++last_session_;
@@ -313,11 +314,23 @@ void Server::Loop::restore(KeptSession kept) {
   session->start();
 }
 
+// Not unlocked: whose it is may live, and then goes on holding as one who locked it without us.
+void Server::Loop::drop(KeptSession kept) {
+  const std::string path = path_in(kept);
+  dispatch_.tell(log::Level::warning,
+                 {Incident::Kind::kept_session_dropped, kept.peer.pid, kept.peer.uid, path,
+                  "the service manager did not keep all of it"});
+  for (auto& file : kept.files) os_locks_->dispose(std::move(file), kept.peer.uid);
+}
+
 // One line that says why; whoever sent a request finds it ahead of the connection's end.
-void Server::Loop::refuse(proto::Descriptor socket, UserId user, const proto::Error& error) {
+void Server::Loop::refuse(proto::Descriptor socket, const proto::Error& error) {
+  const Peer peer = credentials_of(socket.get()).value_or(Peer{});
+  dispatch_.tell(log::Level::warning,
+                 {Incident::Kind::connection_refused, peer.pid, peer.uid, {}, error.message});
   const auto line = proto::encode(proto::Reply{std::nullopt, proto::Failure{.error = error}});
   std::ignore = proto::try_send(socket.get(), line, -1);
-  close_socket(std::move(socket), user);
+  close_socket(std::move(socket), peer.uid);
 }
 
 // Otherwise those who connect would wait in the backlog with no word.
@@ -326,7 +339,7 @@ void Server::Loop::refuse_by_spare() {
   spare_.reset();
   proto::Descriptor socket(
       ::accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (socket) refuse(std::move(socket), 0, error);
+  if (socket) refuse(std::move(socket), error);
   spare_ = open_spare();
 }
 

@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "daemon/dispatch.hpp"
-#include "daemon/log.hpp"
 #include "proto/limits.hpp"
 #include "proto/transport.hpp"
 
@@ -78,7 +77,7 @@ void Session::send(std::string line) {
 void Session::flush() {
   if (ended_) return;
   if (overflowed_) {
-    log::info("session {}, pid {}: ended: it does not read its answers", id_, peer_.pid);
+    owner_.dispatch().giving_up(id_, "it does not read its answers");
     end();
     return;
   }
@@ -161,7 +160,7 @@ Session::Awaitable<void> Session::watch_process() {
   const auto [error] =
       co_await process_.async_wait(asio::posix::stream_descriptor::wait_read, kNoThrow);
   if (error || ended_) co_return;
-  end();
+  drain();  // what it released before it ended was not taken from it; and ends the session
   owner_.batch_done();
 }
 

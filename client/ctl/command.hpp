@@ -24,6 +24,7 @@ using Action = std::function<int(const Words& words)>;
 void add_run(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_status(CLI::App& app, Action& action);
+void add_doctor(CLI::App& app, Action& action);
 
 // What to say where the first argument ought to be a command and is none.
 std::optional<std::string> unknown_command(const CLI::App& app, const Words& arguments);

@@ -27,6 +27,7 @@ int run(int argc, char** argv) {
   locketctl::add_run(app, action);
   locketctl::add_list(app, action);
   locketctl::add_status(app, action);
+  locketctl::add_doctor(app, action);
   locketctl::Words arguments(argv + 1, argv + argc);
   if (const auto unknown = locketctl::unknown_command(app, arguments)) {
     locketctl::complain(*unknown);

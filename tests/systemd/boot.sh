@@ -37,7 +37,7 @@ cleanup() {
 trap cleanup EXIT
 
 cmake --install "$build" --prefix "$work/prefix" >/dev/null
-cp "$here/checks.sh" "$work/"
+cp "$here"/*checks.sh "$work/"
 cp "$build/bin/lock_program" "$work/prefix/bin/"
 
 cat >"$work/checks.target" <<'UNIT'
@@ -64,7 +64,7 @@ boot='
   prefix=$(sed -n "s|^ExecStart=\(.*\)/sbin/locketd.*|\1|p" /mnt/prefix/lib/systemd/system/locketd.service)
   mkdir -p "$prefix"
   mount --bind /mnt/prefix "$prefix"
-  for folder in /run /tmp /var/tmp /etc/systemd/system /etc/systemd/user; do
+  for folder in /run /tmp /var/tmp /var/log /etc/systemd/system /etc/systemd/user; do
     mount -t tmpfs -o mode=0755 tmpfs "$folder"
   done
   chmod 1777 /tmp /var/tmp

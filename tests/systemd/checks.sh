@@ -103,6 +103,11 @@ check "and nobody is listed, although it lives" until_works knows_nobody
 check "and the lock can be had" locketctl run -n /tmp/back -- true
 exec 9>&-
 
+# shellcheck source=tests/systemd/journal_checks.sh
+source "${BASH_SOURCE[0]%/*}/journal_checks.sh"
+# shellcheck source=tests/systemd/doctor_checks.sh
+source "${BASH_SOURCE[0]%/*}/doctor_checks.sh"
+
 # A user's manager, as user@.service would start it if there were a login service here.
 install -d -m 0700 /run/user/0
 export XDG_RUNTIME_DIR=/run/user/0

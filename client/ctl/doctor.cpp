@@ -1,0 +1,66 @@
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/ctl/command.hpp"
+#include "client/ctl/doctor/checks.hpp"
+
+namespace locketctl {
+namespace {
+
+constexpr int kProblem = 1;
+
+struct DoctorOptions {
+  std::string path;
+  bool json = false;
+};
+
+bool coloured() {
+  const char* no_colour = std::getenv("NO_COLOR");  // https://no-color.org
+  return ::isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0');
+}
+
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);  // what comes next may take its time
+}
+
+int examine_all(const DoctorOptions& options) {
+  std::vector<Finding> findings;
+  const auto tell = [&](Finding finding) {
+    if (!options.json) print(as_line(finding, coloured()));
+    findings.push_back(std::move(finding));
+  };
+  examine(daemon_steps(), tell);
+  if (!options.path.empty()) examine(path_steps(options.path), tell);
+  if (options.json) print(as_json(findings));
+  const bool healthy =
+      std::ranges::find(findings, Finding::State::problem, &Finding::state) == findings.end();
+  return healthy ? EX_OK : kProblem;
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, Action& action) {
+  auto options = std::make_shared<DoctorOptions>();
+  CLI::App* command =
+      app.add_subcommand("doctor", "Check the installation, and what to expect of a lock file");
+  command->add_option("PATH", options->path, "Also whether this lock file can be locked");
+  command->add_flag("--json", options->json, "Print one JSON object");
+  command->footer(
+      "One line a check: ok, warning (it works, but not as one may expect) or problem, what was\n"
+      "found, and behind \"->\" what to do. PATH is neither made nor written to; a shared lock is\n"
+      "tried on it for a moment. What does not answer within 5 s is a problem.\n"
+      "Exit status: 0; 1 when there is a problem.");
+  command->callback(
+      [options, &action] { action = [options](const Words&) { return examine_all(*options); }; });
+}
+
+}  // namespace locketctl

@@ -1,0 +1,87 @@
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "client/ctl/doctor/checks.hpp"
+
+namespace locketctl {
+namespace {
+
+constexpr char kService[] = "service";
+
+bool exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+}
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+// systemd.unit(5), "Unit File Load Path": those in which units are enabled by people and packages.
+std::vector<std::string> unit_folders(bool users) {
+  const std::string kind = users ? "user" : "system";
+  std::vector<std::string> folders;
+  for (const char* root : {"/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"}) {
+    folders.push_back(root + ("/systemd/" + kind));
+  }
+  if (users) {
+    const std::string config = variable("XDG_CONFIG_HOME");
+    folders.push_back((config.empty() ? variable("HOME") + "/.config" : config) + "/systemd/user");
+  }
+  return folders;
+}
+
+bool is_enabled(bool users) {
+  return std::ranges::any_of(unit_folders(users), [](const std::string& folder) {
+    return exists(folder + "/sockets.target.wants/locketd.socket");
+  });
+}
+
+// Who called listen(2): SO_PEERCRED, unix(7).
+ucred listener_of(int socket) {
+  ucred listener{};
+  socklen_t size = sizeof listener;
+  ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &listener, &size);
+  return listener;
+}
+
+// Where one may not look, the first process is taken for one.
+bool is_systemd(pid_t pid) {
+  std::ifstream comm("/proc/" + std::to_string(pid) + "/comm");
+  std::string name;
+  return std::getline(comm, name) ? name == "systemd" : pid == 1;
+}
+
+}  // namespace
+
+void check_service(const Contact& contact, const Tell& tell) {
+  const ucred listener = listener_of(contact.socket.get());
+  const bool kept = is_systemd(listener.pid);
+  const bool users = kept ? listener.pid != 1 : listener.uid != 0;
+  const std::string systemctl = users ? "systemctl --user " : "systemctl ";
+  if (kept && is_enabled(users)) {
+    tell(ok(kService,
+            "systemd keeps the socket, also after the next boot, and starts the daemon for the "
+            "first client"));
+  } else if (kept) {
+    tell(warning(kService, "systemd keeps the socket, but not after the next boot",
+                 systemctl + "enable locketd.socket"));
+  } else if (exists("/run/systemd/system")) {
+    tell(warning(kService,
+                 "the daemon listens itself, without systemd: nobody starts it when it has ended",
+                 "stop it, and " + systemctl + "enable --now locketd.socket"));
+  } else {
+    tell(ok(kService, "the daemon listens itself; there is no systemd here that could"));
+  }
+}
+
+}  // namespace locketctl

@@ -1,0 +1,62 @@
+// What happened to clients against their will, in the log: a line for each that was refused, and
+// for each action that was forced on one.
+//
+// Role: Dispatch and Server tell it; it writes. Owned by Dispatch. One thread only.
+//
+// Invariants:
+//  1. A line begins with what happened, then the pid, the user's number and the path ("-" where
+//     there is none), then why: `lock lost: pid 4242, user 1000, path /srv/db.lock: WHY`. What
+//     stands before the path nobody but the daemon chooses. Under systemd the same is in fields:
+//     LOCKET_EVENT, LOCKET_PID, LOCKET_UID, LOCKET_PATH.
+//  2. No user's clients cause more lines than LineBudget allows; of those left out, one line says
+//     how many, at the end of the window or of the daemon. (At debug level nothing is left out.)
+
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "daemon/arbiter.hpp"
+#include "daemon/line_budget.hpp"
+#include "daemon/log.hpp"
+
+namespace locketd {
+
+struct Incident {
+  enum class Kind : std::uint8_t {
+    connection_refused,
+    request_refused,
+    session_ended,         // by the daemon
+    lock_taken_away,       // from a session that ended with it
+    lock_lost,             // at its reclaim, the kernel knew nothing of it
+    kept_session_dropped,  // an earlier daemon's, which cannot or need not be brought back
+  };
+
+  Kind kind = Kind::request_refused;
+  std::int64_t pid = 0;
+  UserId user = 0;
+  std::string_view path = {};  // escaped; empty: about none
+  std::string_view why = {};   // escaped
+};
+
+class Incidents {
+ public:
+  Incidents() = default;
+  ~Incidents();
+  Incidents(const Incidents&) = delete;
+  Incidents& operator=(const Incidents&) = delete;
+
+  void tell(Monotonic now, log::Level level, const Incident& incident);
+
+  // When lines that were left out are due to be counted; none while there are none.
+  [[nodiscard]] std::optional<Monotonic> next_deadline() const { return budget_.next_deadline(); }
+  void see_to_time(Monotonic now);
+
+ private:
+  LineBudget budget_;
+};
+
+}  // namespace locketd
