@@ -72,6 +72,7 @@ for name in "${names[@]}"; do check_options locketctl "$name"; done
 expect 'locketctl st' status
 expect 'locketctl status alp' ''
 expect 'locketctl list alp' alpha.lock
+expect 'locketctl doctor alp' alpha.lock
 expect 'locketctl list alpha.lock bet' beta.lock
 expect 'locketctl run alp' alpha.lock
 expect 'locketctl run -n alp' alpha.lock

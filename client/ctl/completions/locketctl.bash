@@ -85,7 +85,7 @@ _locketctl() {
   if ((COMP_CWORD == 1)); then
     case $cur in
       -*) _locketctl_words '-h --help --version' ;;
-      *) _locketctl_words 'run list status' ;;
+      *) _locketctl_words 'run list status doctor' ;;
     esac
     return
   fi
@@ -93,6 +93,7 @@ _locketctl() {
     run) _locketctl_run ;;
     list) _locketctl_options_or_files '-h --help --json --no-legend' ;;
     status) _locketctl_words '-h --help --json' ;;
+    doctor) _locketctl_options_or_files '-h --help --json' ;;
   esac
 }
 

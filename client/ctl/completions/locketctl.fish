@@ -53,6 +53,7 @@ complete -c locketctl -n __fish_use_subcommand -l version -d 'Print the version 
 complete -c locketctl -n __fish_use_subcommand -a run -d 'Acquire a lock, then become a command that keeps it until it ends'
 complete -c locketctl -n __fish_use_subcommand -a list -d 'Show who holds and who waits for which lock'
 complete -c locketctl -n __fish_use_subcommand -a status -d 'Show the daemon\'s version, socket and counts'
+complete -c locketctl -n __fish_use_subcommand -a doctor -d 'Check the installation, and what to expect of a lock file'
 
 complete -c locketctl -n __locketctl_run_is_at_options -s h -l help -d 'Print help and exit'
 complete -c locketctl -n __locketctl_run_is_at_options -s s -l shared -d 'Acquire a shared lock'
@@ -73,6 +74,6 @@ complete -c locketctl -n '__locketctl_command_is list' -F
 complete -c locketctl -n '__locketctl_command_is status' -s h -l help -d 'Print help and exit'
 complete -c locketctl -n '__locketctl_command_is status' -l json -d 'Print one JSON object'
 
-complete -c locketctl -n '__locketctl_command_is' -s h -l help -d 'Print help and exit'
-complete -c locketctl -n '__locketctl_command_is' -l json -d 'Print one JSON object'
-complete -c locketctl -n '__locketctl_command_is' -F
+complete -c locketctl -n '__locketctl_command_is doctor' -s h -l help -d 'Print help and exit'
+complete -c locketctl -n '__locketctl_command_is doctor' -l json -d 'Print one JSON object'
+complete -c locketctl -n '__locketctl_command_is doctor' -F
