@@ -4,7 +4,7 @@
 # usage: tests/packages/make.sh SOURCE BUILD [CMAKE ARGS...]
 
 set -euo pipefail
-source=$(realpath "$1") build=$2
+source=$(realpath "$1") build=$(realpath "$2")
 # shellcheck source=SCRIPTDIR/skip.sh
 source "$(dirname "${BASH_SOURCE[0]}")/skip.sh"
 
