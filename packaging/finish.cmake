@@ -2,6 +2,9 @@
 # of a folder that ldconfig(8) reads gets scripts which call it, although a trigger does; and no
 # package can be declared co-installable with the same one of another architecture.
 
+if(NOT CPACK_GENERATOR STREQUAL DEB)
+  return()
+endif()
 find_program(DPKG_DEB dpkg-deb REQUIRED)
 
 function(run)

@@ -1,6 +1,10 @@
 # Run by CPack between installing each component to a folder of its own and making the packages of
 # these: adds and changes what a Debian package has, and a plain `cmake --install` has not.
 
+# Any other kind of archive is what `cmake --install` lays down, for whichever prefix.
+if(NOT CPACK_GENERATOR STREQUAL DEB)
+  return()
+endif()
 if(NOT CPACK_LOCKET_CONFIGURED_PREFIX STREQUAL CPACK_PACKAGING_INSTALL_PREFIX)
   message(FATAL_ERROR "The packages are for ${CPACK_PACKAGING_INSTALL_PREFIX}, and this build has been "
     "configured for ${CPACK_LOCKET_CONFIGURED_PREFIX}: cmake --workflow --preset packages")
@@ -15,6 +19,16 @@ endfunction()
 function(make_readable pattern)  # whatever the umask
   file(GLOB files ${pattern})
   file(CHMOD ${files} PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+endfunction()
+
+function(open_folders root)
+  file(GLOB_RECURSE paths LIST_DIRECTORIES true ${root}/*)
+  foreach(path IN LISTS paths)
+    if(IS_DIRECTORY ${path} AND NOT IS_SYMLINK ${path})
+      file(CHMOD ${path} PERMISSIONS
+        OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+    endif()
+  endforeach()
 endfunction()
 
 # Without name and time, so that the same content makes the same package.
@@ -72,4 +86,5 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
   file(GLOB_RECURSE pages ${root}/usr/share/man/*.[0-9])
   compress(${pages})
   strip_binaries(${root})
+  open_folders(${root})
 endforeach()

@@ -15,4 +15,5 @@ cd "$source"
 cmake --preset packages -B "$build" "${@:3}"
 cmake --build "$build" --parallel
 cd "$build"
+umask 027  # which must not show
 cpack
