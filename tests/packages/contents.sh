@@ -57,6 +57,17 @@ modes_are_plain() { # PACKAGE
 is_stripped() { # FILE
   ! readelf -SW "$1" | grep -E '\.(debug_|symtab|comment)'
 }
+# Addresses that nobody can guess, none that can be written to later, and checks at run time.
+is_guarded() { # FILE
+  local facts fact
+  facts=$(readelf -W --file-header --dynamic --program-headers --dyn-syms "$1")
+  for fact in 'DYN (' GNU_RELRO 'FLAGS.*NOW' __stack_chk_fail '__[a-z]*_chk@'; do
+    grep -q -- "$fact" <<<"$facts" || {
+      echo "no $fact"
+      return 1
+    }
+  done
+}
 has_no_debug_sections() { ! readelf -SW "$1" 2>/dev/null | grep -F .debug_; }
 tells_not_where_it_was_built() { ! grep -rlF "$source_folder" "$1"; }
 is_changelog_of() { # PACKAGE
@@ -106,6 +117,7 @@ check "locketd: and not on liblocket" needs_no_liblocket "$work/locketd/usr/bin/
 check "locketd: section" has_field locketd Section admin
 for program in usr/bin/locketctl usr/sbin/locketd; do
   check "locketd: $program is stripped" is_stripped "$work/locketd/$program"
+  check "locketd: $program is guarded" is_guarded "$work/locketd/$program"
   check "locketd: $program runs" "$work/locketd/$program" --version
 done
 for manager in system user; do
@@ -128,6 +140,7 @@ check "liblocket0: shlibs" is_control_text liblocket0 shlibs \
 check "liblocket0: triggers" is_control_text liblocket0 triggers 'activate-noawait ldconfig'
 check "liblocket0: symbols" symbols_are_right
 check "liblocket0: is stripped" is_stripped "$work/liblocket0/$lib/liblocket.so.0"
+check "liblocket0: is guarded" is_guarded "$work/liblocket0/$lib/liblocket.so.0"
 
 check "liblocket-dev: files" has_these_files_alone liblocket-dev <<END
 usr/include/locket/locket.h
