@@ -100,6 +100,12 @@ with_systemd() {
   exec 9>&-
   check "until its holder ends" wait "$locker"
   check "then it is free" not is_taken
+  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+  chmod +x /usr/sbin/policy-rc.d
+  check "they are installed where the administrator wants nothing started" install_packages
+  check "and nothing is" is_in_state locketd.socket inactive
+  rm /usr/sbin/policy-rc.d
+  check "they are removed" remove_packages
   check "they are installed into the running system" install_packages
   check "the socket is there at once" test -S $socket
   check "and a lock works" excludes_flock
