@@ -22,7 +22,7 @@ archives=$(apt-get indextargets --format "\$(CODENAME) deb \$(REPO_URI) \$(CODEN
 rm -rf "$base"
 mkdir -p "$(dirname "$base")"
 # A network that is away is no fault of the packages.
-if ! timeout "$LIMIT" mmdebstrap --variant=essential --include=systemd,libstdc++6 "$codename" "$base" \
+if ! timeout "$LIMIT" mmdebstrap --variant=essential --include=systemd,libstdc++6 "$codename" "$base" - \
   <<<"$archives" >"$base.log" 2>&1; then
   tail -n 5 "$base.log"
   skip "no base system can be had from apt's archives"

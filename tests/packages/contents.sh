@@ -77,12 +77,15 @@ is_changelog_of() { # PACKAGE
 is_control_text() { # PACKAGE FILE TEXT
   diff <(printf '%s\n' "$3") "$work/$1.control/$2"
 }
-# At the strictest level: no symbol more, none less, no library more.
-symbols_are_right() {
+# At the strictest level: no symbol more, none less, no library more. It wants to be in a source package.
+symbols_are_right() (
+  mkdir "$work/debian"
+  printf '%s\n' 'Source: locket' '' 'Package: liblocket0' 'Architecture: any' >"$work/debian/control"
+  cd "$work" || return
   dpkg-gensymbols -c4 -pliblocket0 -P"$work/liblocket0" -v"$(field liblocket0 Version)" \
     -e"$work/liblocket0/$lib"/liblocket.so.0 -I"$work/liblocket0.control/symbols" -O"$work/symbols" &&
     grep -q 'locket_acquire@LOCKET_0' "$work/symbols"
-}
+)
 needs_no_liblocket() { ! readelf -d "$1" | grep -F liblocket; }
 starts_what_is_packaged() { # UNIT
   local program
