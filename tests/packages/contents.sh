@@ -5,6 +5,7 @@
 # usage: tests/packages/contents.sh FOLDER_OF_PACKAGES
 
 set -u
+shopt -s nullglob
 folder=$1
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=SCRIPTDIR/skip.sh
@@ -39,10 +40,31 @@ has_field() { # PACKAGE FIELD PATTERN
   [[ $value == $3 ]]
 }
 
-# PACKAGE, its files on standard input; links show where they lead.
+# PACKAGE, its files on standard input; links show where they lead. /lib is /usr/lib.
 has_these_files_alone() {
-  diff -u --label expected --label packaged <(sort) \
-    <(cd "$work/$1" && find . -type f -printf '%P\n' -o -type l -printf '%P -> %l\n' | sort)
+  diff -u --label expected --label packaged <(grep . | sort) \
+    <(cd "$work/$1" && find . -type f -printf '%P\n' -o -type l -printf '%P -> %l\n' |
+      sed 's|^lib/|usr/lib/|' | sort)
+}
+upstream_changelog() { # PACKAGE
+  [[ ! -f $source_folder/CHANGELOG.md ]] || echo "usr/share/doc/$1/changelog.gz"
+}
+manual_pages() { # SECTION...
+  local section page
+  for section in "$@"; do
+    for page in "$source_folder"/docs/man/*."$section"; do
+      echo "usr/share/man/man$section/${page##*/}.gz"
+    done
+  done
+}
+completions() {
+  local file program
+  for file in "$source_folder"/client/ctl/completions/*.fish; do
+    program=$(basename "$file" .fish)
+    echo "usr/share/bash-completion/completions/$program"
+    echo "usr/share/zsh/vendor-completions/_$program"
+    echo "usr/share/fish/vendor_completions.d/$program.fish"
+  done
 }
 control_files_are() { # PACKAGE NAME...
   diff -u --label expected --label packaged <(printf '%s\n' "${@:2}" | sort) \
@@ -113,6 +135,9 @@ usr/lib/systemd/user/locketd.socket
 usr/share/doc/locketd/changelog.Debian.gz
 usr/share/doc/locketd/copyright
 usr/share/lintian/overrides/locketd
+$(upstream_changelog locketd)
+$(manual_pages 1 8)
+$(completions)
 END
 check "locketd: control files" control_files_are locketd control md5sums postinst prerm postrm
 check "locketd: depends on the C++ library" has_field locketd Depends '*libstdc++6 (>= *'
@@ -134,6 +159,7 @@ $lib/liblocket.so.0.1.0
 usr/share/doc/liblocket0/changelog.Debian.gz
 usr/share/doc/liblocket0/copyright
 usr/share/lintian/overrides/liblocket0
+$(upstream_changelog liblocket0)
 END
 check "liblocket0: control files, and no script" \
   control_files_are liblocket0 control md5sums shlibs symbols triggers
@@ -158,6 +184,8 @@ $lib/pkgconfig/locket.pc
 usr/share/doc/liblocket-dev/changelog.Debian.gz
 usr/share/doc/liblocket-dev/copyright
 usr/share/lintian/overrides/liblocket-dev
+$(upstream_changelog liblocket-dev)
+$(manual_pages 3 7)
 END
 check "liblocket-dev: depends on the very library" \
   has_field liblocket-dev Depends "liblocket0 (= $(field liblocket0 Version))"
