@@ -68,11 +68,12 @@ typedef enum locket_code {
   LOCKET_NO_DAEMON = 5,        /* no locketd answers */
   LOCKET_CONNECTION_LOST = 6,  /* locketd went away again and again while this call asked it */
   LOCKET_LIMIT_REACHED = 7,    /* a limit of locketd's or of the system's; the message names it */
-  LOCKET_NOT_PERMITTED = 8,
-  LOCKET_INTERNAL = 9, /* out of memory, or a mistake in locketd or this library */
-  LOCKET_LOST = 10     /* the lock was held, and was lost while its daemon was away */
+  LOCKET_NOT_PERMITTED = 8,    /* locketd does not permit it, as where it cannot watch a process */
+  LOCKET_INTERNAL = 9,         /* out of memory, or a mistake in locketd or this library */
+  LOCKET_LOST = 10             /* the lock was held, and was lost while its daemon was away */
 } locket_code;
 
+/* Exclusive: one holder; shared: any number of them. */
 typedef enum locket_mode { LOCKET_EXCLUSIVE = 0, LOCKET_SHARED = 1 } locket_mode;
 
 /* ---- Locks ---- */
@@ -158,11 +159,11 @@ LOCKET_API locket_code locket_keep_across_exec(locket_lock* lock, const char* co
 LOCKET_API locket_code locket_set_reason(locket_lock* lock, const char* reason,
                                          locket_error** error);
 
-/* The absolute path, as bytes. */
+/* The absolute path, as bytes; belongs to the lock. "" for NULL. Does not block. */
 LOCKET_API const char* locket_path(const locket_lock* lock);
 
 /* LOCKET_INVALID_ARGUMENT unless locket_acquire would take this timeout; NULL is fine. For wrappers
- * that are given a timeout before they need it. */
+ * that are given a timeout before they need it. Does not block. */
 LOCKET_API locket_code locket_check_timeout(const double* timeout, locket_error** error);
 
 /* The library's version, as "1.2.3". */
@@ -188,6 +189,7 @@ typedef struct locket_holder {
   int external;        /* 1 when it locked the file without locketd, as flock(1) does */
 } locket_holder;
 
+/* What the call that failed returned; LOCKET_OK for NULL. */
 LOCKET_API locket_code locket_error_code(const locket_error* error);
 
 /* errno where a system call failed, else 0. */
@@ -205,6 +207,7 @@ LOCKET_API size_t locket_error_holder_count(const locket_error* error);
 /* NULL when there are not so many. */
 LOCKET_API const locket_holder* locket_error_holder(const locket_error* error, size_t index);
 
+/* Frees the error and all that it returned. Does not block. NULL is allowed. */
 LOCKET_API void locket_error_free(locket_error* error);
 
 #ifdef __cplusplus

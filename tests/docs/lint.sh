@@ -1,0 +1,12 @@
+#!/bin/sh
+# Each manual page is there, and mandoc(1) has nothing to say about it. 77 (skipped) without mandoc.
+#
+# usage: tests/docs/lint.sh PAGE...
+
+command -v mandoc >/dev/null || {
+  echo 'skipped: there is no mandoc(1) here'
+  exit 77
+}
+said=$(mandoc -Tlint -Wwarning "$@" 2>&1)
+printf '%s' "$said"
+[ -z "$said" ]
