@@ -57,6 +57,9 @@ manual_pages() { # SECTION...
     done
   done
 }
+protocol_page() { # made by the build, where lowdown is
+  ! command -v lowdown >/dev/null || echo "usr/share/man/man7/locket-protocol.7.gz"
+}
 completions() {
   local file program
   for file in "$source_folder"/client/ctl/completions/*.fish; do
@@ -134,6 +137,7 @@ usr/lib/systemd/user/locketd.service
 usr/lib/systemd/user/locketd.socket
 usr/share/doc/locketd/changelog.Debian.gz
 usr/share/doc/locketd/copyright
+usr/share/doc/locketd/locketd.conf.example
 usr/share/lintian/overrides/locketd
 $(upstream_changelog locketd)
 $(manual_pages 1 8)
@@ -185,7 +189,8 @@ usr/share/doc/liblocket-dev/changelog.Debian.gz
 usr/share/doc/liblocket-dev/copyright
 usr/share/lintian/overrides/liblocket-dev
 $(upstream_changelog liblocket-dev)
-$(manual_pages 3 7)
+$(manual_pages 3)
+$(protocol_page)
 END
 check "liblocket-dev: depends on the very library" \
   has_field liblocket-dev Depends "liblocket0 (= $(field liblocket0 Version))"
