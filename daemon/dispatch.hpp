@@ -101,6 +101,8 @@ class Dispatch {
   // settle(), so that it is done once a pass of the loop, and not once for each session that talks.
   void attend();
   void settle();
+  // In one line, for people: "sessions: 3, holders: 2, ...".
+  [[nodiscard]] std::string summary() const;
   [[nodiscard]] bool has_due() const { return arbiter_.has_due(sessions_.now().steady); }
   [[nodiscard]] std::optional<Monotonic> next_deadline() const;
 

@@ -62,6 +62,12 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const
   return {};
 }
 
+std::string Dispatch::summary() const {
+  const auto counts = arbiter_.counts();
+  return fmt::format("sessions: {}, holders: {}, waiters: {}, grants: {}", clients_.size(),
+                     counts.holders, counts.waiters, counts.grants);
+}
+
 void Dispatch::perform(const Granted& event) {
   log::debug("session {}: granted {}", event.session, event.token);
   reply(event.session, event.request, proto::Grant{event.token});

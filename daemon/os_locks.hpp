@@ -1,9 +1,9 @@
 // The kernel's side of a lock, as the arbiter's events see it.
 //
-// Role: performs TryLock, LookAgain, AwaitLock, CheckLock, Abandon, Unlock and Discard on descriptors that it
-// keeps by ticket, and reports each attempt's end once. Owned by Server, outlives Dispatch. Called
-// on the loop's thread only, and reports on it. An interface, so that tests and fuzzers drive the
-// arbiter without files.
+// Role: performs TryLock, LookAgain, AwaitLock, CheckLock, Abandon, Unlock and Discard on
+// descriptors that it keeps by ticket, and reports each attempt's end once. Owned by Server,
+// outlives Dispatch. Called on the loop's thread only, and reports on it. An interface, so that
+// tests and fuzzers drive the arbiter without files.
 
 #pragma once
 

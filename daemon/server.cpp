@@ -1,6 +1,7 @@
 #include "daemon/server.hpp"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -82,6 +83,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
 
   asio::awaitable<void> accept_loop();
   asio::awaitable<void> watch_mounts();
+  asio::awaitable<void> beat(std::chrono::microseconds period);
   void accept_more();
   void open_session(Session::Socket socket);
   void restore(KeptSession kept);
@@ -159,6 +161,9 @@ bool Server::Loop::run() {
     if (failure) std::rethrow_exception(failure);  // nobody else would ever be accepted
   });
   asio::co_spawn(context_, watch_mounts(), asio::detached);
+  if (const auto period = manager_.heartbeat()) {
+    asio::co_spawn(context_, beat(*period), asio::detached);
+  }
   context_.run();
   manager_.tell("STOPPING=1");
   std::ignore = acceptor_.release();  // the listener closes it
@@ -260,6 +265,16 @@ asio::awaitable<void> Server::Loop::accept_loop() {
 }
 
 // Who connects must not wait for a turn of the loop each.
+// A loop that hangs does not beat, and the service manager ends it, which costs nobody a lock (C9).
+asio::awaitable<void> Server::Loop::beat(std::chrono::microseconds period) {
+  asio::steady_timer timer(context_);
+  for (;;) {
+    manager_.tell(fmt::format("WATCHDOG=1\nSTATUS={}", dispatch_.summary()));
+    timer.expires_after(period);
+    co_await timer.async_wait(kNoThrow);
+  }
+}
+
 void Server::Loop::accept_more() {
   constexpr int kAtOnce = 32;
   for (int i = 0; i < kAtOnce; ++i) {

@@ -7,6 +7,8 @@
 
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,7 +19,7 @@ namespace locketd {
 
 class ServiceManager {
  public:
-  ServiceManager();  // by $NOTIFY_SOCKET
+  ServiceManager();  // by $NOTIFY_SOCKET, $WATCHDOG_USEC and $WATCHDOG_PID, which are then unset
 
   void tell(std::string_view state) const;  // such as READY=1
 
@@ -25,12 +27,17 @@ class ServiceManager {
   void keep(std::string_view name, int descriptor) const;
   void forget(std::string_view name) const;
 
+  // How often WATCHDOG=1 is to be told at least: half of what the manager allows, see
+  // sd_watchdog_enabled(3). None where it does not watch this process.
+  [[nodiscard]] std::optional<std::chrono::microseconds> heartbeat() const { return heartbeat_; }
+
   [[nodiscard]] bool is_there() const { return static_cast<bool>(socket_); }
 
  private:
   void send(std::string_view message, int descriptor) const;
 
   locket::proto::Descriptor socket_;
+  std::optional<std::chrono::microseconds> heartbeat_;
 };
 
 // What a service manager handed over at the start; $LISTEN_FDS and its kin are then unset.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdint>
 #include <cstdlib>
 
 #include "daemon/log.hpp"
@@ -51,9 +52,19 @@ std::string cut_first(std::string& names) {
   return first;
 }
 
+std::optional<std::chrono::microseconds> take_heartbeat() {
+  const std::string limit = take_variable("WATCHDOG_USEC");
+  const std::string pid = take_variable("WATCHDOG_PID");
+  std::int64_t microseconds = 0;
+  std::from_chars(limit.data(), limit.data() + limit.size(), microseconds);
+  const bool watched = pid.empty() || pid == std::to_string(::getpid());
+  if (!watched || microseconds <= 0) return std::nullopt;
+  return std::chrono::microseconds(microseconds) / 2;
+}
+
 }  // namespace
 
-ServiceManager::ServiceManager() {
+ServiceManager::ServiceManager() : heartbeat_(take_heartbeat()) {
   const std::string path = take_variable("NOTIFY_SOCKET");
   if (path.starts_with('/') || path.starts_with('@')) socket_ = connect_to(path);
 }

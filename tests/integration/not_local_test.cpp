@@ -29,7 +29,9 @@ TEST_F(NotLocal, More_waits_for_outsiders_than_threads_are_served_on_files_that_
       return std::ranges::count(rows, Json(true),
                                 [](const Json& row) { return row["external"]; }) == kWaits;
     }));
-    EXPECT_LE(threads_started(), kWaitThreadsOfUser + kSlowThreadsOfUser);
+    // One that is about to end is counted for a moment beside the one in its place.
+    EXPECT_TRUE(
+        eventually([&] { return threads_started() <= kWaitThreadsOfUser + kSlowThreadsOfUser; }));
     for (std::size_t i = kWaits; i-- > kWaits / 2;) {
       outsiders[i].unlock();
       ann.release(ann.granted(waiting[i]));

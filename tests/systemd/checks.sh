@@ -103,6 +103,8 @@ check "and nobody is listed, although it lives" until_works knows_nobody
 check "and the lock can be had" locketctl run -n /tmp/back -- true
 exec 9>&-
 
+# shellcheck source=tests/systemd/service_checks.sh
+source "${BASH_SOURCE[0]%/*}/service_checks.sh"
 # shellcheck source=tests/systemd/journal_checks.sh
 source "${BASH_SOURCE[0]%/*}/journal_checks.sh"
 # shellcheck source=tests/systemd/doctor_checks.sh

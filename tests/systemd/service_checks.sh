@@ -1,0 +1,72 @@
+# shellcheck shell=bash disable=SC2317 # called by name: check
+# The sandbox, the watchdog and restarts under load: sourced by checks.sh.
+
+# ---- A file that the service cannot see ----
+
+as_somebody=(setpriv --reuid 65533 --regid 65533 --clear-groups)
+install -d -m 0700 -o 65533 -g 65533 /tmp/home
+daemon_sees() { nsenter --mount --target "$(main_pid)" setpriv --reuid 65534 --clear-groups ls "$1" >/dev/null; }
+hides() { ! daemon_sees "$1"; }
+runs_as_nobody_else() { [[ $(ps -o uid= -p "$(main_pid)" | tr -d ' ') -ge 61184 ]]; }  # DynamicUser's
+
+check "the service runs as a user of its own" runs_as_nobody_else
+check "a private folder is hidden from it" hides /tmp/home
+check "and a file in there can be locked all the same" "${as_somebody[@]}" \
+  locketctl run /tmp/home/lock -- sh -c '! flock -n /tmp/home/lock true'
+
+# ---- systemctl restart under load ----
+
+echo 0 >/tmp/counter
+# One that is let in beside another reads what that one is about to change.
+# shellcheck disable=SC2016 # for the inner shell
+increment='read -r n </tmp/counter; sleep 0.002; echo $((n + 1)) >/tmp/counter'
+contend() {
+  local i
+  for ((i = 0; i < 40; i++)); do
+    locketctl run --timeout 30 /tmp/load -- sh -c "$increment" || return 1
+  done
+}
+contenders=()
+for ((n = 0; n < 4; n++)); do
+  contend &
+  contenders+=($!)
+done
+restart_often() {
+  local i
+  for ((i = 0; i < 5; i++)); do
+    systemctl restart locketd.service || return 1
+    locketctl status >/dev/null || return 1
+  done
+}
+all_got_their_turns() { local pid; for pid in "${contenders[@]}"; do wait "$pid" || return 1; done; }
+counts() { [[ $(cat /tmp/counter) == "$1" ]]; }
+check "the service is restarted five times while four contend" restart_often
+check "each of them got all its turns" all_got_their_turns
+check "and no two of them at a time" counts 160
+
+# ---- The watchdog ----
+
+mkdir -p /run/systemd/system/locketd.service.d
+printf '[Service]\nWatchdogSec=1s\n' >/run/systemd/system/locketd.service.d/watchdog.conf
+systemctl daemon-reload
+check "the service is restarted, with a watchdog of a second" systemctl restart locketd.service
+has_status() { systemctl show -P StatusText locketd.service | grep -q '^sessions: '; }
+check "it says how it does" until_works has_status
+mkfifo /tmp/watched.orders
+lock_program </tmp/watched.orders >/tmp/watched.answers &
+exec 9>/tmp/watched.orders
+echo 'lock /tmp/watched' >&9
+check "a program holds a lock" until_works grep -q held /tmp/watched.answers
+locketctl run /tmp/watched -- touch /tmp/watched.turn &
+waiter=$!
+counted() { locketctl list /tmp/watched --json | jq -c '.locks[0] | [(.holders | length), (.waiters | length)]'; }
+is_as_before() { [[ $(counted) == '[1,1]' ]]; }
+check "and another waits for it" until_works is_as_before
+old=$(main_pid)
+kill -STOP "$old"
+check "a daemon that hangs is killed, and another takes its place" until_works is_new_daemon "$old"
+check "which knows holder and waiter" until_works is_as_before
+check "who has not got in" test ! -e /tmp/watched.turn
+echo 'release /tmp/watched' >&9
+check "and gets its turn when it is" wait "$waiter"
+exec 9>&-
