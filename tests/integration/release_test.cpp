@@ -1,6 +1,7 @@
 // Release is final, and tokens only rise: C7, C9 as far as the kernel's lock goes.
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
@@ -83,6 +84,22 @@ TEST_F(Release, An_attempt_that_the_daemon_reads_before_the_release_succeeds_too
     daemon.thaw();
     bob.release(bob.granted(id));
   }
+}
+
+TEST_F(Release, A_holder_whose_notice_is_not_sent_yet_is_in_nobodys_way_C7) {
+  const proto::Descriptor file = open_file(path);
+  const Json params = {{"path", path}, {"timeout", 0}};
+  const Token held = ann.granted(ann.start("acquire", params, {file.get()}));
+  EXPECT_FALSE(bob.try_lock(path));
+  // The holder's own description has the lock: that is no release.
+  EXPECT_EQ(name_of(ann.error(ann.start("acquire", params, {file.get()}))), "timed_out");
+  ASSERT_EQ(::flock(file.get(), LOCK_UN), 0);
+  const Token next = bob.granted(bob.acquire(path, {{"timeout", 0}}));
+  EXPECT_FALSE(cal.try_lock(path));
+  ann.release(held);
+  EXPECT_FALSE(kernel_admits(path));
+  bob.release(next);
+  EXPECT_TRUE(kernel_admits(path));
 }
 
 TEST_F(Release, A_list_that_the_daemon_reads_before_the_release_knows_of_it_too_C7) {
