@@ -15,17 +15,22 @@ trap 'rm -rf "$work"' EXIT
 DESTDIR=$work cmake --install "$1" --component locketd >/dev/null
 daemon=$(find "$work" -type f -name locketd -path '*/sbin/*')
 
+# A user's manager has one.
+export XDG_RUNTIME_DIR=$work/run
+mkdir -m 0700 "$XDG_RUNTIME_DIR"
+
 failures=0
 for manager in system user; do
   folder=$(dirname "$(find "$work" -path "*/systemd/$manager/locketd.service")")
   # Where it is now, so that it is there.
   sed -i "s|^ExecStart=.*|ExecStart=$daemon|" "$folder/locketd.service"
-  options=(--man=no)
+  options=(--man=no --recursive-errors=no)
   [[ $manager == system ]] || options+=(--user)
+  # That other units of the machine are wrong is no affair of ours.
+  status=0
   said=$(systemd-analyze verify "${options[@]}" "$folder/locketd.service" "$folder/locketd.socket" 2>&1) ||
-    failures=$((failures + 1))
-  said=$(grep -F locketd <<<"$said" || true)
-  if [[ -n $said ]]; then
+    status=$?
+  if ((status)) || grep -qF locketd <<<"$said"; then
     printf '%s: %s\n' "$manager" "$said"
     failures=$((failures + 1))
   fi
