@@ -1,8 +1,13 @@
 #include "tests/support/slow_file_system.hpp"
 
 #include <sys/mount.h>
+#include <sys/wait.h>
 
+#include <chrono>
+#include <csignal>
 #include <filesystem>
+
+#include "tests/support/eventually.hpp"
 
 namespace locket::test {
 
@@ -21,6 +26,16 @@ SlowFileSystem::SlowFileSystem(Locks) {}
 SlowFileSystem::~SlowFileSystem() {
   if (!process_) return;
   if (mounted_) go();
+  // A process that was killed while it waited here can keep it from unmounting. Killed, it takes
+  // the connection along, which ends every wait; see fuse(4).
+  process_->close_input();
+  const auto ended = [this] {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(process_->pid()), &info,
+                    WEXITED | WNOHANG | WNOWAIT) != 0 ||
+           info.si_pid != 0;
+  };
+  if (!eventually(ended, std::chrono::seconds(10))) process_->signal(SIGKILL);
   std::ignore = process_->finish();
   process_.reset();
   // Where it was killed.
