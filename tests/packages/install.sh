@@ -66,6 +66,7 @@ enter='
   done
   mkdir dev/shm dev/pts
   ln -s /proc/self/fd dev/fd
+  ln -s pts/ptmx dev/ptmx  # PrivateDevices= makes no /dev without one
   mount -t tmpfs -o mode=0755 tmpfs run
   mount -t tmpfs -o mode=1777 tmpfs tmp
   pivot_root . mnt
