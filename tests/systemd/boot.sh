@@ -5,8 +5,8 @@
 #
 # usage: tests/systemd/boot.sh BUILD_FOLDER
 #
-# Nothing of the machine's own systemd, /run or /tmp is touched: all is mounted over in a private
-# mount namespace, and the timeout ends whatever was started.
+# Nothing of the machine's own systemd, /home, /run or /tmp is touched: all is mounted over in a
+# private mount namespace, and the timeout ends whatever was started.
 
 set -euo pipefail
 
@@ -62,12 +62,13 @@ boot='
   mount --make-rprivate /
   mount --bind "$work" /mnt
   prefix=$(sed -n "s|^ExecStart=\(.*\)/sbin/locketd.*|\1|p" /mnt/prefix/lib/systemd/system/locketd.service)
-  mkdir -p "$prefix"
-  mount --bind /mnt/prefix "$prefix"
-  for folder in /run /tmp /var/tmp /var/log /etc/systemd/system /etc/systemd/user; do
+  for folder in /home /run /tmp /var/tmp /var/log /etc/systemd/system /etc/systemd/user; do
     mount -t tmpfs -o mode=0755 tmpfs "$folder"
   done
   chmod 1777 /tmp /var/tmp
+  # Which may be below one of them.
+  mkdir -p "$prefix"
+  mount --bind /mnt/prefix "$prefix"
   cp /mnt/prefix/lib/systemd/system/* /mnt/checks.* /etc/systemd/system/
   cp /mnt/prefix/lib/systemd/user/* /etc/systemd/user/
   umount -R /sys/fs/cgroup || true

@@ -4,15 +4,24 @@
 # ---- A file that the service cannot see ----
 
 as_somebody=(setpriv --reuid 65533 --regid 65533 --clear-groups)
-install -d -m 0700 -o 65533 -g 65533 /tmp/home
-daemon_sees() { nsenter --mount --target "$(main_pid)" setpriv --reuid 65534 --clear-groups ls "$1" >/dev/null; }
+home=/home/somebody
+install -d -m 0700 -o 65533 -g 65533 "$home"
+daemon_uid() { ps -o uid= -p "$(main_pid)" | tr -d ' '; }
+daemon_sees() {
+  nsenter --mount --target "$(main_pid)" setpriv --reuid "$(daemon_uid)" --clear-groups ls "$1" >/dev/null
+}
 hides() { ! daemon_sees "$1"; }
-runs_as_nobody_else() { [[ $(ps -o uid= -p "$(main_pid)" | tr -d ' ') -ge 61184 ]]; }  # DynamicUser's
+runs_as_nobody_else() { [[ $(daemon_uid) -ge 61184 ]]; }  # DynamicUser's
+knows_file_system() { grep -q " $(mountpoint -d "$1") " "/proc/$(main_pid)/mountinfo"; }
 
 check "the service runs as a user of its own" runs_as_nobody_else
-check "a private folder is hidden from it" hides /tmp/home
+# Else a look that always fails would show that all is hidden.
+check "it sees where homes are" daemon_sees /home
+check "and that their file system is a local one" knows_file_system /home
+check "a private home is hidden from it" hides "$home"
+# shellcheck disable=SC2016 # for the inner shell
 check "and a file in there can be locked all the same" "${as_somebody[@]}" \
-  locketctl run /tmp/home/lock -- sh -c '! flock -n /tmp/home/lock true'
+  locketctl run "$home/lock" -- sh -c '! flock -n "$1" true' sh "$home/lock"
 
 # ---- systemctl restart under load ----
 
@@ -46,12 +55,21 @@ check "and no two of them at a time" counts 160
 
 # ---- The watchdog ----
 
+is_watched() { [[ $(systemctl show -P WatchdogUSec locketd.service) =~ ^[1-9] ]]; }
+check "the service has a watchdog" is_watched
 mkdir -p /run/systemd/system/locketd.service.d
-printf '[Service]\nWatchdogSec=1s\n' >/run/systemd/system/locketd.service.d/watchdog.conf
+printf '[Service]\nWatchdogSec=1s\nLimitNOFILE=1024:4096\n' >/run/systemd/system/locketd.service.d/checks.conf
 systemctl daemon-reload
-check "the service is restarted, with a watchdog of a second" systemctl restart locketd.service
+check "the service is restarted, with a watchdog of a second and few descriptors" \
+  systemctl restart locketd.service
 has_status() { systemctl show -P StatusText locketd.service | grep -q '^sessions: '; }
 check "it says how it does" until_works has_status
+has_all_descriptors() { grep -q '^Max open files  *4096  *4096 ' "/proc/$(main_pid)/limits"; }
+check "the sandbox lets it have as many descriptors as it may" has_all_descriptors
+last_beat() { systemctl show -P WatchdogTimestampMonotonic locketd.service; }
+# Twice the limit: one that does not beat is another by then.
+has_outlived() { (($(last_beat) > $2 + 2000000)) && [[ $(main_pid) == "$1" ]]; }
+check "a daemon that is well stays" until_works has_outlived "$(main_pid)" "$(last_beat)"
 mkfifo /tmp/watched.orders
 lock_program </tmp/watched.orders >/tmp/watched.answers &
 exec 9>/tmp/watched.orders
