@@ -13,11 +13,10 @@
 //     refused because of holders, the kernel is asked once whether they still are: a release counts
 //     from when the holder's unlock returned, and not from when it is heard (C7).
 //  3. One attempt (TryLock, and AwaitLock after it; LookAgain) per lock at a time, and none is
-//  begun while a
-//     CheckLock is out, of which there may be several. An attempt for a waiter that leaves, or that
-//     is no longer the first, is abandoned: the lock stays busy until the OS layer reported how the
-//     attempt ended, so that a lock which nobody holds for long is never mistaken for an external
-//     holder's.
+//     begun while a CheckLock is out, of which there may be several. An attempt for a waiter that
+//     leaves, or that is no longer the first, is abandoned: the lock stays busy until the OS layer
+//     reported how the attempt ended, so that a lock which nobody holds for long is never mistaken
+//     for an external holder's.
 //  4. Nobody is a holder before the kernel said yes (C6): Granted comes out only after os_result.
 //  5. Each claim gets exactly one Granted or Refused, unless its session disconnects before, and
 //     its ticket exactly one Discard, after which the ticket means nothing.

@@ -4,11 +4,11 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 #include "daemon/config_file.hpp"
 #include "proto/descriptor.hpp"
+#include "proto/environment.hpp"
 #include "proto/text.hpp"
 
 namespace locketd {
@@ -18,11 +18,6 @@ namespace proto = locket::proto;
 
 constexpr char kSystemConfig[] = "/etc/locket/locketd.conf";
 constexpr std::size_t kMaxBytes = std::size_t{1} << 20;  // it may be /dev/zero
-
-const char* variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr && *value != '\0' ? value : nullptr;
-}
 
 }  // namespace
 
@@ -45,13 +40,13 @@ std::expected<std::optional<std::string>, std::string> read_config(const std::st
 }
 
 std::optional<std::string> default_config_path() {
-  if (variable("XDG_RUNTIME_DIR") == nullptr) return kSystemConfig;
-  const char* config = variable("XDG_CONFIG_HOME");
+  if (!proto::variable("XDG_RUNTIME_DIR")) return kSystemConfig;
+  const auto config = proto::variable("XDG_CONFIG_HOME");
   // A relative one is to be ignored, says the XDG Base Directory Specification.
-  if (config != nullptr && *config == '/') return std::string(config) + "/locket/locketd.conf";
-  const char* home = variable("HOME");
-  if (home == nullptr) return std::nullopt;
-  return std::string(home) + "/.config/locket/locketd.conf";
+  if (config && config->front() == '/') return *config + "/locket/locketd.conf";
+  const auto home = proto::variable("HOME");
+  if (!home) return std::nullopt;
+  return *home + "/.config/locket/locketd.conf";
 }
 
 }  // namespace locketd

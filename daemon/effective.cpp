@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <string_view>
 
 #include "daemon/config_file.hpp"
 #include "daemon/settings.hpp"
+#include "proto/environment.hpp"
 #include "proto/option_text.hpp"
 #include "proto/text.hpp"
 
@@ -18,13 +18,7 @@ namespace {
 namespace proto = locket::proto;
 
 constexpr std::string_view kPrefix = "LOCKETD_";
-constexpr std::string_view kConfigVariable = "LOCKETD_CONFIG";
-
-// One that is set to nothing counts as not set.
-std::optional<std::string> variable(std::string_view name) {
-  const char* value = std::getenv(std::string(name).c_str());
-  return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
-}
+constexpr char kConfigVariable[] = "LOCKETD_CONFIG";
 
 // What is wrong with it, else none. `name` is how the complaint calls it.
 std::optional<std::string> set(Effective& found, std::size_t row, const std::string& value,
@@ -104,7 +98,7 @@ void look_for_misspelt_variables(Effective& found) {
 void take_environment(Effective& found) {
   for (std::size_t row = 0; row < settings().size(); ++row) {
     const std::string name(settings()[row].variable);
-    const auto value = variable(name);
+    const auto value = proto::variable(name);
     if (!value) continue;
     if (auto wrong = set(found, row, *value, name, name)) found.mistakes.push_back(*wrong);
   }
@@ -127,7 +121,7 @@ void take_flags(Effective& found, const Said& said) {
 Effective effective(const Said& said) {
   Effective found;
   found.origins.assign(settings().size(), "default");
-  take_file(found, said.config ? said.config : variable(kConfigVariable));
+  take_file(found, said.config ? said.config : proto::variable(kConfigVariable));
   take_environment(found);
   take_flags(found, said);
   return found;

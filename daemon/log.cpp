@@ -11,12 +11,12 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
-#include <cstdlib>
 #include <ctime>
 #include <string>
 #include <vector>
 
 #include "daemon/journal.hpp"
+#include "proto/environment.hpp"
 #include "proto/text.hpp"
 
 namespace locketd::log {
@@ -40,23 +40,8 @@ constexpr std::string_view kPlain = "\x1b[0m";
 Level threshold = Level::info;
 std::size_t lost = 0;  // lines that nobody had room for
 
-// systemd.exec(5): the variable names the stream, so that a redirected stderr is not mistaken for
-// it.
-bool under_journal() {
-  static const bool same = [] {
-    const char* stream = std::getenv("JOURNAL_STREAM");
-    struct stat info{};
-    return stream != nullptr && ::fstat(STDERR_FILENO, &info) == 0 &&
-           fmt::format("{}:{}", info.st_dev, info.st_ino) == stream;
-  }();
-  return same;
-}
-
 bool coloured() {
-  static const bool wanted = [] {
-    const char* no_colour = std::getenv("NO_COLOR");  // https://no-color.org
-    return ::isatty(STDERR_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0');
-  }();
+  static const bool wanted = locket::proto::wants_colour(STDERR_FILENO);
   return wanted;
 }
 
@@ -93,7 +78,23 @@ bool try_tell_journal(const Name& name, std::string_view text, std::span<const F
   return !fields.empty() && under_journal() && journal.try_send(name.priority, text, fields);
 }
 
+const Name& row_of(Level level) {
+  return *std::ranges::find(kNames, level, &Name::level);
+}
+
 }  // namespace
+
+// systemd.exec(5): the variable names the stream, so that a redirected stderr is not mistaken for
+// it.
+bool under_journal() {
+  static const bool same = [] {
+    const auto stream = locket::proto::variable("JOURNAL_STREAM");
+    struct stat info{};
+    return stream && ::fstat(STDERR_FILENO, &info) == 0 &&
+           fmt::format("{}:{}", info.st_dev, info.st_ino) == *stream;
+  }();
+  return same;
+}
 
 std::optional<Level> level_from(std::string_view name) {
   const auto found = std::ranges::find(kNames, name, &Name::name);
@@ -102,7 +103,7 @@ std::optional<Level> level_from(std::string_view name) {
 }
 
 std::string_view name_of(Level level) {
-  return std::ranges::find(kNames, level, &Name::level)->name;
+  return row_of(level).name;
 }
 
 void set_level(Level level) {
@@ -114,13 +115,12 @@ bool enabled(Level level) {
 }
 
 void write(Level level, std::string_view text, std::span<const Field> fields) {
-  const auto name_of = [](Level wanted) { return std::ranges::find(kNames, wanted, &Name::level); };
-  if (try_tell_journal(*name_of(level), text, fields)) return;
+  if (try_tell_journal(row_of(level), text, fields)) return;
   if (lost > 0) {
     const auto note = fmt::format("{} lines of this log were lost: nobody read them", lost);
-    if (try_write(line_of(*name_of(Level::warning), note))) lost = 0;
+    if (try_write(line_of(row_of(Level::warning), note))) lost = 0;
   }
-  if (lost > 0 || !try_write(line_of(*name_of(level), text))) ++lost;
+  if (lost > 0 || !try_write(line_of(row_of(level), text))) ++lost;
 }
 
 }  // namespace locketd::log

@@ -31,6 +31,9 @@ struct Field {
 std::optional<Level> level_from(std::string_view name);
 std::string_view name_of(Level level);
 
+// Whether standard error is the journal.
+bool under_journal();
+
 void set_level(Level level);
 bool enabled(Level level);
 void write(Level level, std::string_view text, std::span<const Field> fields = {});

@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 
 #include "daemon/config_file.hpp"
 #include "daemon/effective.hpp"
@@ -25,7 +24,7 @@ struct Check {
 // As the log does for the journal, which would not know that it is an error; without the log's time
 // of day for people at a terminal.
 void complain(std::string_view text) {
-  if (std::getenv("JOURNAL_STREAM") != nullptr) return log::error("{}", text);
+  if (log::under_journal()) return log::error("{}", text);
   const std::string line = fmt::format("locketd: {}\n", text);
   std::fwrite(line.data(), 1, line.size(), stderr);
 }

@@ -264,7 +264,6 @@ asio::awaitable<void> Server::Loop::accept_loop() {
   }
 }
 
-// Who connects must not wait for a turn of the loop each.
 // A loop that hangs does not beat, and the service manager ends it, which costs nobody a lock (C9).
 asio::awaitable<void> Server::Loop::beat(std::chrono::microseconds period) {
   asio::steady_timer timer(context_);
@@ -275,6 +274,7 @@ asio::awaitable<void> Server::Loop::beat(std::chrono::microseconds period) {
   }
 }
 
+// Who connects must not wait for a turn of the loop each.
 void Server::Loop::accept_more() {
   constexpr int kAtOnce = 32;
   for (int i = 0; i < kAtOnce; ++i) {

@@ -1,30 +1,21 @@
 #include <fmt/core.h>
 #include <sys/un.h>
 
-#include <cstdlib>
-
+#include "proto/environment.hpp"
 #include "proto/socket_path.hpp"
 #include "proto/text.hpp"
 
 namespace locket::proto {
-namespace {
-
-const char* variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr && *value != '\0' ? value : nullptr;
-}
-
-}  // namespace
 
 std::vector<std::string> socket_candidates() {
-  if (const char* given = variable("LOCKET_SOCKET")) return {given};
+  if (const auto given = variable("LOCKET_SOCKET")) return {*given};
   return usual_sockets();
 }
 
 std::vector<std::string> usual_sockets() {
   std::vector<std::string> paths;
-  if (const char* runtime = variable("XDG_RUNTIME_DIR")) {
-    paths.push_back(std::string(runtime) + "/locket/locketd.sock");
+  if (const auto runtime = variable("XDG_RUNTIME_DIR")) {
+    paths.push_back(*runtime + "/locket/locketd.sock");
   }
   paths.emplace_back(kSystemSocket);
   return paths;

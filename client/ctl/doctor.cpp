@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +10,7 @@
 
 #include "client/ctl/command.hpp"
 #include "client/ctl/doctor/checks.hpp"
+#include "proto/environment.hpp"
 
 namespace locketctl {
 namespace {
@@ -22,11 +22,6 @@ struct DoctorOptions {
   bool json = false;
 };
 
-bool coloured() {
-  const char* no_colour = std::getenv("NO_COLOR");  // https://no-color.org
-  return ::isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0');
-}
-
 void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);  // what comes next may take its time
@@ -35,7 +30,7 @@ void print(const std::string& text) {
 int examine_all(const DoctorOptions& options) {
   std::vector<Finding> findings;
   const auto tell = [&](Finding finding) {
-    if (!options.json) print(as_line(finding, coloured()));
+    if (!options.json) print(as_line(finding, locket::proto::wants_colour(STDOUT_FILENO)));
     findings.push_back(std::move(finding));
   };
   examine(daemon_steps(), tell);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <iterator>
 #include <memory>
 #include <string>
@@ -15,6 +14,7 @@
 #include "client/external_holder.hpp"
 #include "client/process.hpp"
 #include "client/queries.hpp"
+#include "proto/environment.hpp"
 #include "proto/lock_file.hpp"
 #include "proto/text.hpp"
 
@@ -59,11 +59,6 @@ std::expected<Locks, proto::Error> lock_of(const std::string& path) {
   return Locks{std::move(lock)};
 }
 
-bool coloured() {
-  const char* no_colour = std::getenv("NO_COLOR");  // https://no-color.org
-  return ::isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0');
-}
-
 void print(Locks locks, const ListOptions& options) {
   const auto daemon_pid = client::process().connection.daemon_pid();
   for (ListedLock& lock : locks) {
@@ -71,7 +66,8 @@ void print(Locks locks, const ListOptions& options) {
       lock.external_holder = client::find_external_holder(lock.file, daemon_pid);
     }
   }
-  const TableStyle style{.legend = !options.no_legend, .colour = coloured()};
+  const TableStyle style{.legend = !options.no_legend,
+                         .colour = proto::wants_colour(STDOUT_FILENO)};
   const std::string text = options.json ? as_json(locks) : as_table(locks, style);
   std::fwrite(text.data(), 1, text.size(), stdout);
 }

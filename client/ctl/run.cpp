@@ -20,6 +20,7 @@
 #include "client/lock.hpp"
 #include "client/process.hpp"
 #include "client/queries.hpp"
+#include "proto/environment.hpp"
 #include "proto/option_text.hpp"
 #include "proto/text.hpp"
 
@@ -50,12 +51,6 @@ struct RunOptions {
   std::vector<std::string> command;
 };
 
-// One that is set to nothing counts as not set.
-std::optional<std::string> variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
-}
-
 // CLI11 does not see LOCK and COMMAND.
 class RunFormatter : public CLI::Formatter {
  public:
@@ -81,9 +76,7 @@ std::optional<std::string> take_words(RunOptions& options, Words words) {
   }
   options.command = std::move(words);
   if (!options.shell_command.empty()) {
-    const char* shell = std::getenv("SHELL");
-    options.command = {shell != nullptr && *shell != '\0' ? shell : "/bin/sh", "-c",
-                       options.shell_command};
+    options.command = {proto::variable("SHELL").value_or("/bin/sh"), "-c", options.shell_command};
   }
   if (options.command.empty()) {
     return fmt::format("the command is missing: locketctl run {} -- COMMAND",
@@ -112,7 +105,8 @@ std::expected<std::optional<proto::Seconds>, Error> seconds_from(const std::stri
 std::expected<std::optional<proto::Seconds>, Error> timeout_of(const RunOptions& options) {
   if (options.at_once) return proto::Seconds::zero();
   if (options.wait) return seconds_from(*options.wait, "-w");
-  if (const auto wait = variable("LOCKET_TIMEOUT")) return seconds_from(*wait, "LOCKET_TIMEOUT");
+  if (const auto wait = proto::variable("LOCKET_TIMEOUT"))
+    return seconds_from(*wait, "LOCKET_TIMEOUT");
   return std::nullopt;
 }
 
@@ -213,7 +207,7 @@ int run(const RunOptions& options) {
   auto made = client::Lock::make(options.lock);
   if (!made) return fail(made.error());
   client::Lock& lock = **made;
-  const std::string reason = options.reason.value_or(variable("LOCKET_REASON").value_or(""));
+  const std::string reason = options.reason.value_or(proto::variable("LOCKET_REASON").value_or(""));
   if (auto set = lock.set_reason(reason); !set) return fail(set.error());
 
   const auto begun = client::Clock::now();

@@ -5,25 +5,11 @@
 # usage: checks.sh without_systemd | with_systemd
 
 set -u
-failures=0
 unit=locketd.service
 socket=/run/locket/locketd.sock
+# shellcheck source=SCRIPTDIR/../support/check.sh
+source "${BASH_SOURCE[0]%/*}/check.sh"
 
-check() { # TEXT COMMAND...
-  if "${@:2}" >/tmp/said 2>&1; then
-    echo "ok: $1"
-  else
-    echo "FAILED: $1"
-    sed 's/^/  /' /tmp/said
-    failures=$((failures + 1))
-  fi
-}
-until_works() { # COMMAND...
-  local deadline=$((SECONDS + 10))
-  until "$@"; do
-    ((SECONDS < deadline)) || return 1
-  done
-}
 not() { ! "$@"; }
 
 install_packages() { dpkg -i /packages/*.deb; }

@@ -18,17 +18,9 @@ source_folder=$(realpath "$here/../..")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 lib=usr/lib/$(dpkg-architecture -q DEB_HOST_MULTIARCH)
-failures=0
-
-check() { # TEXT COMMAND...
-  if "${@:2}" >"$work/said" 2>&1; then
-    echo "ok: $1"
-  else
-    echo "FAILED: $1"
-    sed 's/^/  /' "$work/said"
-    failures=$((failures + 1))
-  fi
-}
+said=$work/said
+# shellcheck source=SCRIPTDIR/../support/check.sh
+source "$here/../support/check.sh"
 
 package() { echo "$folder/$1"_*.deb; }
 field() { dpkg-deb -f "$(package "$1")" "$2"; }

@@ -37,7 +37,7 @@ cleanup() {
 trap cleanup EXIT
 
 cmake --install "$build" --prefix "$work/prefix" >/dev/null
-cp "$here"/*checks.sh "$work/"
+cp "$here"/*checks.sh "$here/../support/check.sh" "$work/"
 cp "$build/bin/lock_program" "$work/prefix/bin/"
 
 cat >"$work/checks.target" <<'UNIT'

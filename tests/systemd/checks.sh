@@ -4,32 +4,14 @@
 
 set -u
 PATH=$PATH:/usr/local/bin
-failures=0
-
-check() { # TEXT COMMAND...
-  local text=$1
-  shift
-  if "$@" >/tmp/said 2>&1; then
-    echo "ok: $text"
-  else
-    echo "FAILED: $text"
-    sed 's/^/  /' /tmp/said
-    failures=$((failures + 1))
-  fi
-}
+# shellcheck source=tests/support/check.sh
+source "${BASH_SOURCE[0]%/*}/check.sh"
 
 main_pid() { systemctl show -P MainPID locketd.service | grep -vx 0; }  # none while there is none
 is_status_pid() { [[ $(locketctl status --json | jq .pid) == "$(main_pid)" ]]; }
 excludes_flock() { locketctl run /tmp/lock -- sh -c '! flock -n /tmp/lock true'; }
 
 is_in_state() { [[ $(systemctl is-active locketd.service) == "$1" ]]; }
-
-until_works() { # COMMAND...
-  local deadline=$((SECONDS + 10))
-  until "$@"; do
-    ((SECONDS < deadline)) || return 1
-  done
-}
 
 check "the socket is there before the service" test -S /run/locket/locketd.sock
 check "everybody may connect" test "$(stat -c %a /run/locket/locketd.sock)" = 666

@@ -20,7 +20,6 @@
 #include "client/external_holder.hpp"
 #include "client/holders.hpp"
 #include "client/socket_search.hpp"
-#include "proto/flock_line.hpp"
 #include "proto/lock_file.hpp"
 #include "proto/socket_path.hpp"
 #include "proto/text.hpp"

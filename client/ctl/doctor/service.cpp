@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "client/ctl/doctor/checks.hpp"
+#include "proto/environment.hpp"
 
 namespace locketctl {
 namespace {
@@ -21,11 +21,6 @@ bool exists(const std::string& path) {
   return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
 }
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
 // systemd.unit(5), "Unit File Load Path": those in which units are enabled by people and packages.
 std::vector<std::string> unit_folders(bool users) {
   const std::string kind = users ? "user" : "system";
@@ -34,8 +29,9 @@ std::vector<std::string> unit_folders(bool users) {
     folders.push_back(root + ("/systemd/" + kind));
   }
   if (users) {
-    const std::string config = variable("XDG_CONFIG_HOME");
-    folders.push_back((config.empty() ? variable("HOME") + "/.config" : config) + "/systemd/user");
+    using locket::proto::variable;
+    const std::string usual = variable("HOME").value_or("") + "/.config";
+    folders.push_back(variable("XDG_CONFIG_HOME").value_or(usual) + "/systemd/user");
   }
   return folders;
 }

@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
 
 #include "client/ctl/doctor/checks.hpp"
 #include "client/holders.hpp"
+#include "proto/environment.hpp"
 #include "proto/socket_path.hpp"
 #include "proto/text.hpp"
 #include "proto/transport.hpp"
@@ -36,13 +36,8 @@ bool is_missing(const Failed& failed) {
   return failed.error.os_error == ENOENT || failed.error.os_error == ENOTDIR;
 }
 
-bool is_given() {
-  const char* given = std::getenv("LOCKET_SOCKET");
-  return given != nullptr && *given != '\0';
-}
-
 std::string why_it(const std::string& path) {
-  if (is_given()) return "as LOCKET_SOCKET says";
+  if (proto::variable("LOCKET_SOCKET")) return "as LOCKET_SOCKET says";
   return path == proto::kSystemSocket ? "the machine's" : "your own daemon's, in XDG_RUNTIME_DIR";
 }
 
