@@ -16,7 +16,8 @@ add_library(locket_build INTERFACE)
 target_compile_features(locket_build INTERFACE cxx_std_23)
 target_include_directories(locket_build INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
 target_compile_options(locket_build INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor$<SEMICOLON>-Woverloaded-virtual>
   $<$<BOOL:${LOCKET_WARNINGS_AS_ERRORS}>:-Werror>)
 if(LOCKET_SANITIZE)
   target_compile_options(locket_build INTERFACE

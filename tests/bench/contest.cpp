@@ -1,0 +1,56 @@
+#include "tests/bench/contest.hpp"
+
+#include <fmt/format.h>
+
+namespace locket::bench {
+namespace {
+
+std::vector<pid_t> servers_of(Run& run, const std::string& kind) {
+  if (kind == "flock") return {};
+  return run.service(kind).processes();
+}
+
+Usage spent(const std::vector<pid_t>& processes, const Usage& before) {
+  Usage usage = usage_of(processes);
+  usage -= before;
+  return usage;
+}
+
+}  // namespace
+
+std::string server_of(Run& run, const std::string& kind) {
+  if (kind == "flock") return "none";
+  return run.service(kind == "ping" ? "floor" : kind).server();
+}
+
+std::string fresh_name(Run& run) {
+  static unsigned last = 0;
+  return run.folder() / fmt::format("lock.{}", ++last);
+}
+
+Contestant::Contestant(Run& run, const std::string& kind, std::string who)
+    : worker_(kind, server_of(run, kind), fresh_name(run)) {
+  constexpr unsigned kToWarmUp = 100;
+  figures_.who = std::move(who);
+  worker_.pairs(kToWarmUp);
+  // After that, since PostgreSQL has a process for each connection.
+  servers_ = servers_of(run, kind);
+}
+
+void Contestant::take_turn(unsigned pairs) {
+  const Usage server = usage_of(servers_);
+  const Usage client = usage_of({worker_.pid()});
+  figures_.rounds.push_back(worker_.pairs(pairs));
+  figures_.server += spent(servers_, server);
+  figures_.client += spent({worker_.pid()}, client);
+  figures_.operations += pairs;
+}
+
+std::string described_usage(const Figures& figures) {
+  const auto count = static_cast<double>(figures.operations);
+  return fmt::format("CPU {:.1f} + {:.1f} µs, switches {:.1f} + {:.1f}",
+                     figures.client.cpu_us / count, figures.server.cpu_us / count,
+                     figures.client.switches / count, figures.server.switches / count);
+}
+
+}  // namespace locket::bench

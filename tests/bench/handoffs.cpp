@@ -1,0 +1,124 @@
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "tests/bench/contest.hpp"
+
+namespace locket::bench {
+namespace {
+
+using std::chrono::microseconds;
+
+constexpr double kNanosecondsInMicrosecond = 1000;
+constexpr unsigned kHandoffs = 200;
+constexpr unsigned kPolledHandoffs = 20;
+// Until a waiter surely waits; and for those who poll, at any point between two looks.
+constexpr microseconds kSettle{1000};
+constexpr microseconds kBetweenLooks{50'000};
+
+// Two processes that hand a lock back and forth.
+class Handoff {
+ public:
+  Handoff(std::string who, const std::vector<std::string>& words) : holder_(words), waiter_(words) {
+    begin(std::move(who));
+  }
+  Handoff(std::string who, const std::string& kind, const std::string& server,
+          const std::string& name)
+      : holder_(kind, server, name), waiter_(kind, server, name) {
+    begin(std::move(who));
+  }
+
+  void take_turn(unsigned count, microseconds more) {
+    Samples samples;
+    std::uniform_int_distribution<microseconds::rep> pause(0, more.count());
+    for (; count > 0; --count) samples.push_back(hand_over(kSettle + microseconds(pause(dice_))));
+    figures_.rounds.push_back(std::move(samples));
+  }
+  [[nodiscard]] const Figures& figures() const { return figures_; }
+
+ private:
+  void begin(std::string who) {
+    figures_.who = std::move(who);
+    holder_.ask("acquire");
+    holder_.answer();
+  }
+
+  // The waiter's answer first: nobody is woken by the holder's meanwhile.
+  double hand_over(microseconds pause) {
+    Worker& from = swapped_ ? waiter_ : holder_;
+    Worker& to = swapped_ ? holder_ : waiter_;
+    to.ask("acquire");
+    std::this_thread::sleep_for(pause);
+    from.ask("release");
+    const Nanoseconds had = to.answer();
+    const Nanoseconds began = from.answer();
+    swapped_ = !swapped_;
+    return static_cast<double>(had - began) / kNanosecondsInMicrosecond;
+  }
+
+  Figures figures_;
+  Worker holder_;
+  Worker waiter_;
+  bool swapped_ = false;
+  std::minstd_rand dice_{1};
+};
+
+// One round trip at a time, from a standstill as a handoff is.
+class PingPong {
+ public:
+  explicit PingPong(Run& run) : worker_("ping", server_of(run, "ping"), "none") {
+    figures_.who = "socket ping-pong";
+  }
+
+  void take_turn(unsigned count) {
+    Samples samples;
+    for (; count > 0; --count) {
+      std::this_thread::sleep_for(kSettle);
+      samples.push_back(worker_.pairs(1).front());
+    }
+    figures_.rounds.push_back(std::move(samples));
+  }
+  [[nodiscard]] const Figures& figures() const { return figures_; }
+
+ private:
+  Figures figures_;
+  Worker worker_;
+};
+
+Handoff with_service(Run& run, std::string who, const std::string& kind) {
+  return {std::move(who), kind, server_of(run, kind), fresh_name(run)};
+}
+
+Handoff with_python(Run& run, std::string who, const std::string& library) {
+  return {std::move(who), {"/usr/bin/python3", POLLERS, library, fresh_name(run)}};
+}
+
+}  // namespace
+
+void measure_handoffs(Run& run) {
+  PingPong pingpong(run);
+  Handoff ours = with_service(run, "locketd", "locket");
+  Handoff postgres = with_service(run, "PostgreSQL", "postgres");
+  Handoff locket_py = with_python(run, "locket.py, timeout", "locket");
+  Handoff filelock = with_python(run, "filelock", "filelock");
+  for (unsigned round = 0; round < run.rounds(); ++round) {
+    ours.take_turn(run.some(kHandoffs), microseconds(0));
+    pingpong.take_turn(run.some(kHandoffs));
+    postgres.take_turn(run.some(kHandoffs), microseconds(0));
+    locket_py.take_turn(run.some(kPolledHandoffs), kBetweenLooks);
+    filelock.take_turn(run.some(kPolledHandoffs), kBetweenLooks);
+  }
+  const Figures& quicker = std::min(
+      locket_py.figures(), filelock.figures(),
+      [](const Figures& a, const Figures& b) { return median(a.all()) < median(b.all()); });
+  run.add(compared("handoff_vs_pingpong", Goal::at_most, 1.40, ours.figures(), pingpong.figures()));
+  run.add(compared("handoff_vs_postgres", Goal::at_most, 0.60, ours.figures(), postgres.figures()));
+  run.add(compared("handoff_vs_polling", Goal::at_most, 0.005, ours.figures(), quicker));
+  run.add({"Release in one process to acquire in another",
+           {pingpong.figures(), ours.figures(), postgres.figures(), locket_py.figures(),
+            filelock.figures()}});
+}
+
+}  // namespace locket::bench

@@ -1,0 +1,57 @@
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+#include "tests/bench/crowd.hpp"
+#include "tests/bench/options.hpp"
+#include "tests/bench/run.hpp"
+#include "tests/bench/worker.hpp"
+
+namespace {
+
+using namespace locket::bench;
+
+// The crowds of some cases are sessions of this process.
+void allow_all_descriptors() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void measure(const Options& options) {
+  Run run(options);
+  print_heading();
+  for (const Case& one : kCases) {
+    const bool chosen =
+        options.only.empty() || std::ranges::find(options.only, one.name) != options.only.end();
+    if (chosen) one.measure(run);
+  }
+  if (!options.json.empty()) write_json(run.report(), options.json);
+  if (!options.plot.empty()) write_plot(run.report().charts, options.plot);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    if (!words.empty() && words[0] == "worker") return work(words);
+    if (!words.empty() && words[0] == "hold") return hold_many(words);
+    int exit_status = EX_OK;
+    const auto options = parse_options(argc, argv, exit_status);
+    if (!options) return exit_status;
+    allow_all_descriptors();
+    measure(*options);
+    return EX_OK;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "locket_bench: {}\n", error.what());
+    return EX_SOFTWARE;
+  }
+}
