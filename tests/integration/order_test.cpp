@@ -178,6 +178,26 @@ TEST_F(Order, Ten_processes_are_served_in_the_order_in_which_they_came_C4) {
   }
 }
 
+// Who has sent a request has come, although the daemon has not read it yet, and nobody gets the
+// lock before it: docs/fast-path.md.
+TEST_F(Order, Who_came_while_the_daemon_stood_still_is_served_first_C4) {
+  Child holder(program());
+  Child later(program());
+  ASSERT_TRUE(says(holder.ask("lock " + path), "held"));
+  ASSERT_TRUE(says(later.ask("lock " + path + " 0"), "timed_out"));
+  daemon.freeze();
+  const Id first = bob.acquire(path);
+  ASSERT_EQ(holder.ask("release " + path), "released");
+  ASSERT_TRUE(kernel_admits(path));
+  EXPECT_TRUE(says(later.ask("lock " + path + " 0.2"), "timed_out")) << "it overtook";
+  const Id second = cal.acquire(path);
+  daemon.thaw();
+  const Token held = bob.granted(first);
+  EXPECT_TRUE(cal.waits(second)) << "it overtook";
+  bob.release(held);
+  cal.granted(second);
+}
+
 TEST_F(Order, Waiters_that_die_leave_the_order_of_the_others_C4_C8) {
   const Token held = ann.lock(path);
   std::deque<Child> children;
