@@ -1,6 +1,9 @@
 #include "tests/bench/contest.hpp"
 
 #include <fmt/format.h>
+#include <sched.h>
+
+#include "tests/support/process_facts.hpp"
 
 namespace locket::bench {
 namespace {
@@ -16,7 +19,28 @@ Usage spent(const std::vector<pid_t>& processes, const Usage& before) {
   return usage;
 }
 
+void set_processors(const std::vector<pid_t>& processes, const cpu_set_t& processors) {
+  for (const pid_t process : processes) {
+    for (const pid_t thread : test::threads_of(process)) {
+      ::sched_setaffinity(thread, sizeof processors, &processors);
+    }
+  }
+}
+
 }  // namespace
+
+void keep_on(const std::vector<pid_t>& processes, unsigned processor) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(processor, &one);
+  set_processors(processes, one);
+}
+
+void let_loose(const std::vector<pid_t>& processes) {
+  cpu_set_t ours;
+  ::sched_getaffinity(0, sizeof ours, &ours);
+  set_processors(processes, ours);
+}
 
 std::string server_of(Run& run, const std::string& kind) {
   if (kind == "flock") return "none";
@@ -44,6 +68,16 @@ void Contestant::take_turn(unsigned pairs) {
   figures_.server += spent(servers_, server);
   figures_.client += spent({worker_.pid()}, client);
   figures_.operations += pairs;
+}
+
+void Contestant::keep_apart() {
+  keep_on({worker_.pid()}, 0);
+  keep_on(servers_, 1);
+}
+
+void Contestant::let_loose() {
+  bench::let_loose({worker_.pid()});
+  bench::let_loose(servers_);
 }
 
 std::string described_usage(const Figures& figures) {

@@ -19,6 +19,14 @@ class Contestant {
   Contestant(Run& run, const std::string& kind, std::string who);
 
   void take_turn(unsigned pairs);
+
+  // Client and server each on a processor of its own, where there are two: so a message always
+  // wakes another one. Else the kernel may put both on the same, and does as long as only one of
+  // them has work.
+  void keep_apart();
+  void let_loose();
+
+  void rename(std::string who) { figures_ = {.who = std::move(who)}; }
   [[nodiscard]] const Figures& figures() const { return figures_; }
 
  private:
@@ -26,6 +34,9 @@ class Contestant {
   Worker worker_;
   std::vector<pid_t> servers_;
 };
+
+void keep_on(const std::vector<pid_t>& processes, unsigned processor);
+void let_loose(const std::vector<pid_t>& processes);
 
 // The server that a kind of locker wants, and a name for its lock that is not taken yet.
 std::string server_of(Run& run, const std::string& kind);

@@ -68,8 +68,13 @@ class Handoff {
 // One round trip at a time, from a standstill as a handoff is.
 class PingPong {
  public:
-  explicit PingPong(Run& run) : worker_("ping", server_of(run, "ping"), "none") {
-    figures_.who = "socket ping-pong";
+  PingPong(std::string who, const Service& floor) : worker_("ping", floor.server(), "none") {
+    figures_.who = std::move(who);
+  }
+
+  void keep_apart(const Service& floor) {
+    keep_on({worker_.pid()}, 0);
+    keep_on(floor.processes(), 1);
   }
 
   void take_turn(unsigned count) {
@@ -98,7 +103,11 @@ Handoff with_python(Run& run, std::string who, const std::string& library) {
 }  // namespace
 
 void measure_handoffs(Run& run) {
-  PingPong pingpong(run);
+  // Wherever the kernel puts the two, which is on one processor; and as those of a handoff are.
+  PingPong pingpong("socket ping-pong", run.service("floor"));
+  const auto other_floor = start_floor(run.folder(), "other-floor");
+  PingPong apart("… on two processors", *other_floor);
+  apart.keep_apart(*other_floor);
   Handoff ours = with_service(run, "locketd", "locket");
   Handoff postgres = with_service(run, "PostgreSQL", "postgres");
   Handoff locket_py = with_python(run, "locket.py, timeout", "locket");
@@ -106,6 +115,7 @@ void measure_handoffs(Run& run) {
   for (unsigned round = 0; round < run.rounds(); ++round) {
     ours.take_turn(run.some(kHandoffs), microseconds(0));
     pingpong.take_turn(run.some(kHandoffs));
+    apart.take_turn(run.some(kHandoffs));
     postgres.take_turn(run.some(kHandoffs), microseconds(0));
     locket_py.take_turn(run.some(kPolledHandoffs), kBetweenLooks);
     filelock.take_turn(run.some(kPolledHandoffs), kBetweenLooks);
@@ -114,11 +124,13 @@ void measure_handoffs(Run& run) {
       locket_py.figures(), filelock.figures(),
       [](const Figures& a, const Figures& b) { return median(a.all()) < median(b.all()); });
   run.add(compared("handoff_vs_pingpong", Goal::at_most, 1.40, ours.figures(), pingpong.figures()));
+  run.add(
+      compared("handoff_vs_pingpong_apart", Goal::at_most, 1.40, ours.figures(), apart.figures()));
   run.add(compared("handoff_vs_postgres", Goal::at_most, 0.60, ours.figures(), postgres.figures()));
   run.add(compared("handoff_vs_polling", Goal::at_most, 0.005, ours.figures(), quicker));
   run.add({"Release in one process to acquire in another",
-           {pingpong.figures(), ours.figures(), postgres.figures(), locket_py.figures(),
-            filelock.figures()}});
+           {pingpong.figures(), apart.figures(), ours.figures(), postgres.figures(),
+            locket_py.figures(), filelock.figures()}});
 }
 
 }  // namespace locket::bench

@@ -109,8 +109,8 @@ ServicePtr start_locketd(const TemporaryFolder& folder, const std::string& name)
   return service;
 }
 
-ServicePtr start_floor(const TemporaryFolder& folder) {
-  const std::string socket = folder / "floor";
+ServicePtr start_floor(const TemporaryFolder& folder, const std::string& name) {
+  const std::string socket = folder / name;
   auto service = std::make_unique<Service>("floor", socket, Command{{FLOOR, socket}});
   if (!eventually([&] { return test::answers(socket); })) {
     throw std::runtime_error("the floor does not start");

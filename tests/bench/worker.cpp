@@ -79,6 +79,7 @@ std::string obey(const std::string& verb, Nanoseconds number, const Lockers& loc
   if (verb == "worst") {
     return fmt::to_string(worst_pair(first, number * kNanosecondsInMillisecond));
   }
+  if (verb != "pairs") throw std::invalid_argument("no such verb: " + verb);
   std::string times;
   for (; number > 0; --number) times += fmt::format("{} ", pair(first));
   return times;
