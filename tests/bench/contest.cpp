@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "tests/support/process_facts.hpp"
 
@@ -28,6 +29,15 @@ void set_processors(const std::vector<pid_t>& processes, const cpu_set_t& proces
 }
 
 }  // namespace
+
+OnOneProcessor::OnOneProcessor() {
+  ::sched_getaffinity(0, sizeof before_, &before_);
+  keep_on({::getpid()}, 0);
+}
+
+OnOneProcessor::~OnOneProcessor() {
+  set_processors({::getpid()}, before_);
+}
 
 void keep_on(const std::vector<pid_t>& processes, unsigned processor) {
   cpu_set_t one;
@@ -70,9 +80,9 @@ void Contestant::take_turn(unsigned pairs) {
   figures_.operations += pairs;
 }
 
-void Contestant::keep_apart() {
-  keep_on({worker_.pid()}, 0);
-  keep_on(servers_, 1);
+void Contestant::keep_on(unsigned clients_processor, unsigned servers_processor) {
+  bench::keep_on({worker_.pid()}, clients_processor);
+  bench::keep_on(servers_, servers_processor);
 }
 
 void Contestant::let_loose() {

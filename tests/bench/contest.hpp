@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <sched.h>
+
 #include <string>
 #include <vector>
 
@@ -20,19 +22,31 @@ class Contestant {
 
   void take_turn(unsigned pairs);
 
-  // Client and server each on a processor of its own, where there are two: so a message always
-  // wakes another one. Else the kernel may put both on the same, and does as long as only one of
-  // them has work.
-  void keep_apart();
+  // Where client and server run. The kernel by itself puts them on one processor or on two, as it
+  // finds the machine; on two, each message has to wake another one.
+  void keep_on(unsigned clients_processor, unsigned servers_processor);
   void let_loose();
 
-  void rename(std::string who) { figures_ = {.who = std::move(who)}; }
+  // Forgets all rounds.
+  void begin_again() { figures_ = {.who = figures_.who}; }
   [[nodiscard]] const Figures& figures() const { return figures_; }
 
  private:
   Figures figures_;
   Worker worker_;
   std::vector<pid_t> servers_;
+};
+
+// Where it ends, this process and those that it starts may be on all processors again.
+class OnOneProcessor {
+ public:
+  OnOneProcessor();
+  ~OnOneProcessor();
+  OnOneProcessor(const OnOneProcessor&) = delete;
+  OnOneProcessor& operator=(const OnOneProcessor&) = delete;
+
+ private:
+  cpu_set_t before_{};
 };
 
 void keep_on(const std::vector<pid_t>& processes, unsigned processor);

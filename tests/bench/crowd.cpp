@@ -49,11 +49,12 @@ Carousel::Carousel(const std::string& socket, std::string path, unsigned waiters
   holder_ = {0, sessions_[0].acquire(path_)};
   token_ = sessions_[0].granted(holder_.id);
   for (unsigned i = 1; i <= waiters; ++i) board(i % 2);
-  for (RawClient& session : sessions_) session.call("status");
 }
 
+// The daemon has heard it when this returns: of two sessions it may hear either first.
 void Carousel::board(unsigned session) {
   queue_.push_back({session, sessions_[session].acquire(path_)});
+  sessions_[session].call("status");
 }
 
 double Carousel::turn() {
@@ -65,7 +66,6 @@ double Carousel::turn() {
   token_ = sessions_[next.session].granted(next.id);
   const double time = test::seconds_since(begin) * kMicrosecondsInSecond;
   board(holder_.session);
-  sessions_[holder_.session].call("status");
   holder_ = next;
   return time;
 }

@@ -68,7 +68,10 @@ void measure_timers(Run& run) {
 
 }  // namespace
 
+// What grows is the daemon's work; whether a message finds the other processor asleep would hide
+// it.
 void measure_flatness(Run& run) {
+  const OnOneProcessor here;
   measure_waiters(run);
   measure_locks(run);
   measure_timers(run);

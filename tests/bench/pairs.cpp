@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/bench/contest.hpp"
@@ -14,7 +15,8 @@ constexpr unsigned kPairsOfEtcd = 20;  // it writes each to the disk
 Result pair_against(const Contestant& ours, const Contestant& theirs, std::string name, Goal goal,
                     double bound) {
   Result result = compared(std::move(name), goal, bound, ours.figures(), theirs.figures());
-  result.note += "; " + described_usage(theirs.figures());
+  result.note += fmt::format("; {}; theirs {}", described_usage(ours.figures()),
+                             described_usage(theirs.figures()));
   return result;
 }
 
@@ -34,14 +36,12 @@ void compete(Run& run, const Contestants& contestants) {
   }
 }
 
-// The same with client and server on two processors. First of all ours.
-void measure_apart(Run& run, const Contestants& contestants) {
-  for (Contestant* each : contestants) {
-    each->rename(each->figures().who + " apart");
-    each->keep_apart();
-  }
-  compete(run, contestants);
-  for (Contestant* each : contestants) each->let_loose();
+void add_ratios(Run& run, const char* where, const Contestant& ours, const Contestant& redis,
+                const Contestant& postgres, const Contestant& floor) {
+  const auto name = [&](const char* what) { return fmt::format("pair_vs_{}{}", what, where); };
+  run.add(pair_against(ours, redis, name("redis"), Goal::at_most, 0.35));
+  run.add(pair_against(ours, postgres, name("postgres"), Goal::at_most, 0.30));
+  run.add(pair_against(ours, floor, name("floor"), Goal::at_most, 1.30));
 }
 
 }  // namespace
@@ -53,26 +53,30 @@ void measure_pairs(Run& run) {
   Contestant redis(run, "redis", "Redis");
   Contestant postgres(run, "postgres", "PostgreSQL");
   Contestant etcd(run, "etcd", "etcd");
+  const Contestants with_servers{&ours, &redis, &floor, &postgres};
+
   compete(run, {&ours, &redis, &floor, &postgres, &flock});
   for (unsigned round = 0; round < run.rounds(); ++round) etcd.take_turn(run.some(kPairsOfEtcd));
-
-  run.add(pair_against(ours, redis, "pair_vs_redis", Goal::at_most, 0.35));
-  run.add(pair_against(ours, postgres, "pair_vs_postgres", Goal::at_most, 0.30));
-  run.add(pair_against(ours, floor, "pair_vs_floor", Goal::at_most, 1.30));
+  add_ratios(run, "", ours, redis, postgres, floor);
   run.add(pair_against(ours, flock, "pair_vs_flock", Goal::none, 0));
   run.add(pair_against(ours, etcd, "pair_vs_etcd", Goal::none, 0));
-  const Figures all = ours.figures();
+  const Figures& all = ours.figures();
   run.add(cost_of("pair_daemon_cpu_us", all, all.server.cpu_us));
   run.add(cost_of("pair_daemon_switches", all, all.server.switches));
   run.add({"Acquire and release, nobody else there",
            {flock.figures(), floor.figures(), all, redis.figures(), postgres.figures(),
             etcd.figures()}});
 
-  if (std::thread::hardware_concurrency() < 2) return;
-  measure_apart(run, {&ours, &redis, &floor, &postgres});
-  run.add(pair_against(ours, redis, "pair_vs_redis_apart", Goal::at_most, 0.35));
-  run.add(pair_against(ours, postgres, "pair_vs_postgres_apart", Goal::at_most, 0.30));
-  run.add(pair_against(ours, floor, "pair_vs_floor_apart", Goal::at_most, 1.30));
+  for (const auto& [where, servers_processor] : {std::pair("_near", 0U), std::pair("_apart", 1U)}) {
+    if (servers_processor >= std::thread::hardware_concurrency()) continue;
+    for (Contestant* each : with_servers) {
+      each->begin_again();
+      each->keep_on(0, servers_processor);
+    }
+    compete(run, with_servers);
+    add_ratios(run, where, ours, redis, postgres, floor);
+    for (Contestant* each : with_servers) each->let_loose();
+  }
 }
 
 }  // namespace locket::bench
