@@ -5,7 +5,7 @@
 #
 # usage: tests/systemd/boot.sh BUILD_FOLDER
 #
-# Nothing of the machine's own systemd, /home, /run or /tmp is touched: all is mounted over in a
+# Nothing of the machine's own systemd, /home, /srv, /run or /tmp is touched: all is mounted over in a
 # private mount namespace, and the timeout ends whatever was started.
 
 set -euo pipefail
@@ -37,7 +37,7 @@ cleanup() {
 trap cleanup EXIT
 
 cmake --install "$build" --prefix "$work/prefix" >/dev/null
-cp "$here"/*checks.sh "$here/../support/check.sh" "$work/"
+cp "$here"/*checks.sh "$here/../support"/{check,readme}.sh "$here/../../README.md" "$work/"
 cp "$build/bin/lock_program" "$work/prefix/bin/"
 
 cat >"$work/checks.target" <<'UNIT'
@@ -69,7 +69,7 @@ boot='
   mount --make-rprivate /
   mount --bind "$work" /mnt
   prefix=$(sed -n "s|^ExecStart=\(.*\)/sbin/locketd.*|\1|p" /mnt/prefix/lib/systemd/system/locketd.service)
-  for folder in /home /run /tmp /var/tmp /var/log /etc/systemd/system /etc/systemd/user; do
+  for folder in /home /root /srv /run /tmp /var/tmp /var/log /etc/systemd/system /etc/systemd/user; do
     mount -t tmpfs -o mode=0755 tmpfs "$folder"
   done
   chmod 1777 /tmp /var/tmp

@@ -3,7 +3,7 @@
 # What must hold under the real systemd. Runs as root in the system that boot.sh boots.
 
 set -u
-PATH=$PATH:/usr/local/bin
+PATH=$PATH:/usr/local/sbin:/usr/local/bin
 # shellcheck source=tests/support/check.sh
 source "${BASH_SOURCE[0]%/*}/check.sh"
 
@@ -103,6 +103,9 @@ check "only that user may connect" test "$(stat -c %a /run/user/0/locket/locketd
 # shellcheck disable=SC2016 # for the inner shell
 check "a user's own daemon is found before the machine's" sh -c \
   '[ "$(locketctl status --json | jq -r .socket)" = /run/user/0/locket/locketd.sock ]'
+
+# shellcheck source=tests/systemd/readme_checks.sh
+source "${BASH_SOURCE[0]%/*}/readme_checks.sh"
 
 ((failures == 0)) || systemctl status --no-pager locketd.service locketd.socket
 exit $((failures != 0))
