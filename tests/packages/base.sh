@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes, once, a base system of the distribution that this machine runs: what systemd, dpkg and the
+# Makes, once, a base system of the distribution that this machine runs: what systemd, apt and the
 # project's packages want, from the archives that its apt knows. Status 77 (skipped) where that cannot be.
 #
 # usage: tests/packages/base.sh FOLDER
@@ -8,11 +8,11 @@ set -euo pipefail
 base=$1
 # shellcheck source=SCRIPTDIR/skip.sh
 source "$(dirname "${BASH_SOURCE[0]}")/skip.sh"
-readonly LIMIT=300
+readonly LIMIT=300 INCLUDED=apt,systemd,libstdc++6
 
 ((EUID == 0)) || skip "only root may install a system"
 need_program mmdebstrap apt-get
-[[ ! -f $base.complete ]] || exit 0
+if [[ -f $base.complete && $(<"$base.complete") == "$INCLUDED" ]]; then exit 0; fi
 
 codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 archives=$(apt-get indextargets --format "\$(CODENAME) deb \$(REPO_URI) \$(CODENAME) \$(COMPONENT)" \
@@ -22,9 +22,9 @@ archives=$(apt-get indextargets --format "\$(CODENAME) deb \$(REPO_URI) \$(CODEN
 rm -rf "$base"
 mkdir -p "$(dirname "$base")"
 # A network that is away is no fault of the packages.
-if ! timeout "$LIMIT" mmdebstrap --variant=essential --include=systemd,libstdc++6 "$codename" "$base" - \
+if ! timeout "$LIMIT" mmdebstrap --variant=essential --include="$INCLUDED" "$codename" "$base" - \
   <<<"$archives" >"$base.log" 2>&1; then
   tail -n 5 "$base.log"
   skip "no base system can be had from apt's archives"
 fi
-touch "$base.complete"
+echo "$INCLUDED" >"$base.complete"

@@ -9,15 +9,23 @@ unit=locketd.service
 socket=/run/locket/locketd.sock
 # shellcheck source=SCRIPTDIR/../support/check.sh
 source "${BASH_SOURCE[0]%/*}/check.sh"
+readme=${BASH_SOURCE[0]%/*}/README.md
+# shellcheck source=SCRIPTDIR/../support/readme.sh
+source "${BASH_SOURCE[0]%/*}/readme.sh"
 
 not() { ! "$@"; }
 
 install_packages() { dpkg -i /packages/*.deb; }
+# In a folder that looks as if ./dev packages had been called there.
+install_as_readme_says() (
+  mkdir -p /tmp/tree/build-packages && cd /tmp/tree && ln -sfn /packages build-packages/packages &&
+    play '## Install it' 'sudo apt install'
+)
 remove_packages() { dpkg -r locketd liblocket-dev liblocket0; }
 purge_packages() { dpkg -P locketd liblocket-dev liblocket0; }
 # All that there is but for what dpkg and a running system note for themselves.
 list_files() {
-  find / -xdev \( -path /packages -o -path /var/lib/dpkg -o -path /var/log -o -path /var/cache \
+  find / -xdev \( -path /packages -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/log -o -path /var/cache \
     -o -path /var/lib/systemd/catalog -o -path /tmp -o -path /run \) -prune -o -print | sort
 }
 is_as_before() { # LISTING
@@ -32,7 +40,7 @@ is_installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1") == installed 
 # As in a container's image that is being built.
 without_systemd() {
   list_files >/tmp/before
-  check "they install" install_packages
+  check "they install, by apt" install_as_readme_says
   check "the socket is enabled" is_enabled
   check "its own library is found" /packages/locker
   check "they are installed again" install_packages
@@ -92,9 +100,10 @@ with_systemd() {
   check "and nothing is" is_in_state locketd.socket inactive
   rm /usr/sbin/policy-rc.d
   check "they are removed" remove_packages
-  check "they are installed into the running system" install_packages
+  check "they are installed into the running system, by apt" install_as_readme_says
   check "the socket is there at once" test -S $socket
   check "and a lock works" excludes_flock
+  check "and the doctor finds no problem" play '## Install it' 'locketctl doctor'
 
   check "the administrator wants none of it" systemctl disable --now locketd.socket $unit
   check "they are upgraded" install_packages

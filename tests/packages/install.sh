@@ -37,7 +37,7 @@ base=$(dirname "$packages")/base
 root=$work/root
 cp -a --reflink=auto "$base" "$root"
 mkdir "$root/packages"
-cp "$packages"/*.deb "$here/checks.sh" "$here/../support/check.sh" "$root/packages/"
+cp "$packages"/*.deb "$here/checks.sh" "$here/../support"/{check,readme}.sh "$here/../../README.md" "$root/packages/"
 
 # A program that is built with what the packages have, to run with what they have installed.
 for package in "$packages"/liblocket*.deb; do dpkg-deb -x "$package" "$work/sdk"; done
