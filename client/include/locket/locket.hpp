@@ -4,7 +4,7 @@
 ///     locket::file_lock file("/srv/app/db.lock");
 ///     std::lock_guard held(file);                                // waits for ever
 ///
-///     locket::guard held(locket::lock_file("db.lock", 30s));     // waits for thirty seconds
+///     locket::guard also(locket::lock_file("other.lock", 30s));  // waits for thirty seconds
 ///
 /// Header-only, over the C interface alone, so it does not depend on the compiler that built the
 /// library. What locket.h says of threads, files, order, limits and forks holds here too, and so
