@@ -93,6 +93,9 @@ daemon_answers() { locketctl status >/dev/null 2>&1; }
 # STATE NAME: looks at the columns STATE MODE PID.
 listed() { locketctl list --no-legend | grep -E "(^| )$1 +[a-z]+ +${pid_of[$2]}( |\$)" >/dev/null; }
 
+# The same, by the name of what locketctl has become.
+runs() { locketctl list --no-legend | grep -E " held +[a-z]+ +${pid_of[$1]} .* $1 " >/dev/null; }
+
 waits_in_kernel() { grep -E -- "-> FLOCK .* ${pid_of[$1]} " /proc/locks >/dev/null; }
 
 # A program that works until it is told to end.
@@ -121,7 +124,7 @@ run locketctl status
 
 heading "A backup takes the lock; a deploy, a plain flock(1) and a cleanup want it too"
 start backup locketctl run --reason "nightly backup" report.lock -- ./backup
-wait_until listed held backup
+wait_until runs backup
 start deploy locketctl run --reason "version 42" report.lock -- ./deploy
 wait_until listed waiting deploy
 start flock flock report.lock echo "flock(1): had its turn"
@@ -139,7 +142,7 @@ heading "The backup ends, and the deploy has the lock"
 end_job backup
 finish backup
 expect_status 0 backup
-wait_until listed held deploy
+wait_until runs deploy
 run locketctl list
 
 heading "The deploy ends, and everybody has been served"
