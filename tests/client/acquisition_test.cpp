@@ -9,6 +9,7 @@
 
 #include "proto/lock_file.hpp"
 #include "tests/client/fake_daemon.hpp"
+#include "tests/support/kernel_lock.hpp"
 
 namespace locket::client {
 namespace {
@@ -19,11 +20,7 @@ using proto::Mode;
 using proto::Seconds;
 using test::failure;
 using test::FakeDaemon;
-
-bool locked_for_others(const std::string& path) {
-  const auto other = proto::open_lock_file(path).value();
-  return ::flock(other.get(), LOCK_EX | LOCK_NB) != 0;
-}
+using test::kernel_admits;
 
 class AcquisitionTest : public testing::Test {
  protected:
@@ -71,9 +68,9 @@ TEST_F(AcquisitionTest, A_grant_becomes_a_hold_that_the_kernel_knows_C6) {
   lock_descriptor().reset();  // the daemon's copy; the client's keeps the lock
   daemon.reply(id, proto::Grant{7});
   EXPECT_EQ(outcome.get(), 7U);
-  EXPECT_TRUE(locked_for_others(path));
+  EXPECT_FALSE(kernel_admits(path));
   release();
-  EXPECT_FALSE(locked_for_others(path));
+  EXPECT_TRUE(kernel_admits(path));
   EXPECT_EQ(daemon.next_call<proto::Release>().token, 7U);
 }
 
@@ -87,7 +84,7 @@ TEST_F(AcquisitionTest, The_kernels_lock_is_gone_before_the_daemon_is_told_and_w
   EXPECT_EQ(outcome.get(), 7U);
   daemon.hang_up();
   release();
-  EXPECT_FALSE(locked_for_others(path));
+  EXPECT_TRUE(kernel_admits(path));
 }
 
 TEST_F(AcquisitionTest, A_replaced_lock_file_is_noticed_at_the_grant_and_asked_for_again_C11) {
@@ -144,7 +141,7 @@ TEST_F(AcquisitionTest, Dropping_it_leaves_nothing_locked_and_cancels) {
     id = daemon.next().id;
     copy = lock_descriptor();
   }
-  EXPECT_FALSE(locked_for_others(path));
+  EXPECT_TRUE(kernel_admits(path));
   EXPECT_EQ(daemon.next_call<proto::Cancel>().request, id);
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <sys/file.h>
 
 #include <chrono>
 #include <future>
@@ -12,16 +11,10 @@
 #include <utility>
 
 #include "client/lock.hpp"
-#include "proto/lock_file.hpp"
 #include "tests/client/fake_daemon.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace locket::client {
-
-inline bool locked_for_others(const std::string& path) {
-  const auto other = proto::open_lock_file(path).value();
-  return ::flock(other.get(), LOCK_EX | LOCK_NB) != 0;
-}
 
 class ReclaimTest : public testing::Test {
  protected:

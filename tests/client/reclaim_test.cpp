@@ -1,10 +1,13 @@
 // What becomes of claims when the daemon that knew them is gone (C9), by the protocol.
 
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <vector>
 
+#include "proto/lock_file.hpp"
 #include "tests/client/reclaim_fixture.hpp"
+#include "tests/support/kernel_lock.hpp"
 #include "tests/support/process_facts.hpp"
 
 namespace locket::client {
@@ -16,6 +19,7 @@ using proto::Mode;
 using proto::Seconds;
 using test::eventually;
 using test::failure;
+using test::kernel_admits;
 
 TEST_F(ReclaimTest, A_new_daemon_is_told_what_is_held_before_anybody_asks_C9) {
   const auto lock = make(path);
@@ -175,7 +179,7 @@ TEST_F(ReclaimTest, A_grant_that_nobody_wants_any_more_is_released) {
   daemon.reply(daemon.next().id, proto::StatusReport{});
   ASSERT_TRUE(other.wait(kNever));  // reads both
   pending = Pending();
-  EXPECT_FALSE(locked_for_others(path));
+  EXPECT_TRUE(kernel_admits(path));
   EXPECT_EQ(daemon.next_call<proto::Release>().token, 7U);
 }
 
@@ -185,9 +189,9 @@ TEST_F(ReclaimTest, What_the_dead_daemon_locked_for_a_waiter_at_its_last_moment_
   daemon.welcome();
   std::ignore = daemon.next();
   ASSERT_EQ(::flock(daemon.take_descriptor().get(), LOCK_EX | LOCK_NB), 0);
-  EXPECT_TRUE(locked_for_others(path));
+  EXPECT_FALSE(kernel_admits(path));
   daemon.die();
-  EXPECT_TRUE(eventually([&] { return !locked_for_others(path); }));
+  EXPECT_TRUE(eventually([&] { return kernel_admits(path); }));
   daemon.come_back();
   daemon.welcome();
   daemon.reply(daemon.next().id, proto::Grant{8});
@@ -225,7 +229,7 @@ TEST_F(ReclaimTest, What_was_released_without_a_daemon_is_not_told_to_the_next_o
   acquire(*other, 8);
   daemon.die();
   EXPECT_TRUE(lock->release());
-  EXPECT_FALSE(locked_for_others(path));
+  EXPECT_TRUE(kernel_admits(path));
   daemon.come_back();
   daemon.welcome();
   EXPECT_EQ(daemon.next_call<proto::Reclaim>().token, 8U);

@@ -186,15 +186,25 @@ TEST_F(External, An_outsider_is_shown_in_the_list) {
   EXPECT_EQ(rows[0]["external"], true);
 }
 
-TEST_F(External, More_waits_than_threads_are_served_too) {
-  constexpr std::size_t kWaits = kMaxThreads + 16;
+constexpr std::size_t kWaits = kMaxThreads + 16;
+
+// A file for each of so many waits, and somebody from outside who holds it.
+class ExternalCrowd : public External {
+ protected:
+  ExternalCrowd() {
+    for (std::size_t i = 0; i < kWaits; ++i) {
+      files.push_back(folder.file("lock" + std::to_string(i)));
+      outsiders.emplace_back(files.back());
+    }
+  }
+
+  std::vector<std::string> files;
   std::deque<KernelLock> outsiders;
   std::vector<Id> waiting;
-  for (std::size_t i = 0; i < kWaits; ++i) {
-    const std::string file = folder.file("lock" + std::to_string(i));
-    outsiders.emplace_back(file);
-    waiting.push_back(ann.acquire(file));
-  }
+};
+
+TEST_F(ExternalCrowd, More_waits_than_threads_are_served_too) {
+  for (const std::string& file : files) waiting.push_back(ann.acquire(file));
   ASSERT_TRUE(ann.waits(waiting.back()));
   EXPECT_LE(threads(), kMaxThreads + kOwnThreads);
   // The latest first: those have no threads.
@@ -205,15 +215,10 @@ TEST_F(External, More_waits_than_threads_are_served_too) {
   EXPECT_TRUE(eventually_no_threads());
 }
 
-TEST_F(External, More_waits_than_threads_can_be_cancelled_and_time_out) {
-  constexpr std::size_t kWaits = kMaxThreads + 16;
-  std::deque<KernelLock> outsiders;
-  std::vector<Id> waiting;
+TEST_F(ExternalCrowd, More_waits_than_threads_can_be_cancelled_and_time_out) {
   for (std::size_t i = 0; i < kWaits; ++i) {
-    const std::string file = folder.file("lock" + std::to_string(i));
-    outsiders.emplace_back(file);
     const bool timed = i % 2 == 0;
-    waiting.push_back(ann.acquire(file, timed ? Json{{"timeout", 0.3}} : Json::object()));
+    waiting.push_back(ann.acquire(files[i], timed ? Json{{"timeout", 0.3}} : Json::object()));
   }
   for (std::size_t i = 0; i < kWaits; ++i) {
     if (i % 2 != 0) ann.notify("cancel", {{"id", waiting[i]}});
