@@ -146,6 +146,15 @@ exec 9>orders
 check "a shell is a client of a daemon of its user's" until_works grep -q '"token"' answers
 check "until its input ends" eval 'exec 9>&- && until_works flock -n /tmp/a.lock true'
 
+ten_questions_are_answered() {
+  local questions question
+  mapfile -t questions < <(sed -n '/^## Questions/,/^## What/s/^\(\*\*[^*]*\*\*\).*/\1/p' "$readme")
+  for question in "${questions[@]}"; do
+    [[ -n $(commands_below "$question") ]] || { echo "no command: $question"; return 1; }
+  done
+  ((${#questions[@]} == 10))
+}
+check "ten questions have a command each" ten_questions_are_answered
 check "README has no command that nobody plays" all_have_been_played <<'END'
 ^\./dev                # CI does, and tests/packages
 ^sudo apt              # tests/packages
