@@ -133,7 +133,7 @@ TEST_F(Library, Without_a_daemon_the_error_says_where_it_was_looked_for) {
 }
 
 TEST_F(Library, The_documentation_of_locket_holds_line_by_line_in_Cpp) {
-  expect_to_succeed(README_TEST);
+  expect_to_succeed(PYTHON_LOCKET_TEST);
 }
 
 TEST_F(Library, The_C_interface_does_what_its_header_says) {

@@ -1,7 +1,7 @@
 // What Python locket's documentation shows and says, line by line, in C++ against a real locketd.
 //
-// Usage: readme_test FOLDER, with LOCKET_SOCKET in the environment. Prints what is wrong; exit
-// status 0 when nothing is. A program of C++17 that knows nothing but <locket/locket.hpp>.
+// Usage: python_locket_test FOLDER, with LOCKET_SOCKET in the environment. Prints what is wrong;
+// exit status 0 when nothing is. A program of C++17 that knows nothing but <locket/locket.hpp>.
 
 #include <atomic>
 #include <chrono>
@@ -89,7 +89,7 @@ void Works_without_a_guard(const std::string& path) {
 // different processes."
 void Is_identified_by_the_file_C1(const std::string& path) {
   auto lock = locket::lock_file(path);
-  auto same = locket::lock_file(path.substr(0, path.rfind('/')) + "/./readme.lock");
+  auto same = locket::lock_file(path.substr(0, path.rfind('/')) + "/./some.lock");
   lock.acquire();
   CHECK(same.is_held());
   CHECK(!same.try_lock());
@@ -238,7 +238,7 @@ int main(int argc, char** argv) try {
     std::cerr << "usage: " << argv[0] << " FOLDER\n";
     return 64;
   }
-  const std::string path = std::string(argv[1]) + "/readme.lock";
+  const std::string path = std::string(argv[1]) + "/some.lock";
   Waits_for_the_lock(path);
   Throws_when_the_lock_cannot_be_acquired_immediately(path);
   Throws_when_the_lock_cannot_be_acquired_in_time_and_no_earlier_C3(path);
