@@ -10,7 +10,8 @@
  *     error by locket_error_free; both take NULL. Every other pointer that comes out belongs to the
  *     object that it was asked of and lives as long as that.
  *  2. Errors. What can fail returns a locket_code, LOCKET_OK (0) for success. `error` may be NULL;
- *     else *error is set in every case: to NULL on success, to a new object on failure.
+ *     else *error is set in every case: to NULL on success, to a new object on failure. A NULL for
+ *     anything else that is not said to take it is LOCKET_INVALID_ARGUMENT.
  *  3. Threads. Every function may be called from any thread at any time, also on the same lock, but
  *     for locket_free and locket_error_free, which must be the last call on their object. A
  *     locket_error does not change. Not for signal handlers.
