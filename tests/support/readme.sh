@@ -19,10 +19,11 @@ commands_below() { # TEXT
     END { if (command != "") print command }' "$readme"
 }
 
-# The one below that heading that has this text in it.
+# The one below that heading that begins with this text, or else has it in it.
 command_of() { # HEADING TEXT
   local found
-  mapfile -t found < <(commands_below "$1" | grep -F -- "$2")
+  mapfile -t found < <(commands_below "$1" | awk -v text="$2" 'index($0, text) == 1')
+  ((${#found[@]})) || mapfile -t found < <(commands_below "$1" | grep -F -- "$2")
   if ((${#found[@]} != 1)); then
     echo "README has ${#found[@]} commands with '$2' below '$1'" >&2
     return 1

@@ -128,7 +128,9 @@ is_as_tight_as_said() {
   jq -en "$found <= $promised"
 }
 check "the sandbox is as tight as it is said to be" is_as_tight_as_said
-check "the settings, and where they come from" shows 'log-level = info' play '### Configure it' check-config
+check "the settings, and where they come from" shows 'log-level = info' play '### Configure it' 'locketd --check'
+machines_settings() { XDG_RUNTIME_DIR=/run/user/0 play '### Configure it' 'env -u'; }
+check "also for those who have a daemon of their own" shows 'socket = /run/locket/locketd.sock' machines_settings
 
 secure() { play '### Secure it' "$1"; }
 check "a group's alone" eval "secure mkdir && secure printf && secure daemon-reload"
