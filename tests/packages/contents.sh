@@ -136,7 +136,7 @@ $(manual_pages 1 8)
 $(completions)
 END
 check "locketd: control files" control_files_are locketd control md5sums postinst prerm postrm
-check "locketd: depends on the C++ library" has_field locketd Depends '*libstdc++6 (>= *'
+check "locketd: depends on the C library alone" has_field locketd Depends 'libc6 (>= +([0-9.]))'
 check "locketd: and not on liblocket" needs_no_liblocket "$work/locketd/usr/bin/locketctl"
 check "locketd: section" has_field locketd Section admin
 for program in usr/bin/locketctl usr/sbin/locketd; do
