@@ -68,7 +68,8 @@ void DaemonWorld::end_connection(std::size_t client) {
   its.connected = false;
   if (!dispatch_.outlives_connection(its.session)) return close(its);
   its.unanswered.clear();
-  forget(its.session, [](const Claim& claim) { return !claim.holds(); });
+  // What it has said that it holds, it says for its process, which lives on.
+  forget(its.session, [](const Claim& claim) { return claim.state == Claim::State::waits; });
 }
 
 void DaemonWorld::die(std::size_t client) {
@@ -153,7 +154,12 @@ void DaemonWorld::send(SessionId session, std::string line) {
   require(client != nullptr, "a line to a session that has ended");
   const auto reply = proto::decode_reply(without_line_feed(line));
   require(reply.has_value(), "a line that no client reads: " + line);
-  if (!client->connected) return;
+  if (!client->connected) {
+    // It cannot read this, but holds what it was coming back to.
+    const auto* grant = std::get_if<proto::Grant>(&reply->answer);
+    if (grant != nullptr) answered(*client, reply->id, *grant);
+    return;
+  }
   if (!std::holds_alternative<proto::Waiting>(reply->answer)) {
     const auto found = client->unanswered.find(reply->id);
     require(found != client->unanswered.end(), "an answer to nothing: " + line);
@@ -327,6 +333,7 @@ void DaemonWorld::check_list() {
   require(rows_.size() + static_cast<std::size_t>(returning) == claims_.size(),
           "a row is missing, or comes twice");
   for (const Client& client : clients_) {
+    if (!client.connected) continue;
     const auto waits = std::ranges::count_if(claims_, [&](const auto& claim) {
       return claim.second.session == client.session && !claim.second.holds();
     });
