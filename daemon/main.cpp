@@ -36,19 +36,20 @@ int serve(const locketd::Options& options) {
   }
   locketd::log::info("locketd {} listens on {}", locket::proto::kVersion,
                      locket::proto::escape(listener->path()));
-  bool all_ended = false;
+  locketd::Server::End end;
   {
-    locketd::Server server(std::move(*listener), options.limits, std::move(inherited.kept));
+    locketd::Server server(std::move(*listener), options.limits);
     hold_back_end(SIG_UNBLOCK);
-    all_ended = server.run();
+    end = server.run(std::move(inherited.kept));
   }
   locketd::log::info("stopped; holders keep their locks");
-  if (!all_ended) {
+  const int status = end.failed ? EX_SOFTWARE : EX_OK;
+  if (end.hanging) {
     locketd::log::warning(
         "a file system does not answer: this process is gone from the system when it does");
-    std::_Exit(EX_OK);  // nothing that the threads which hang in it use may be destroyed
+    std::_Exit(status);  // nothing that the threads which hang in it use may be destroyed
   }
-  return EX_OK;
+  return status;
 }
 
 }  // namespace

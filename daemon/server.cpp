@@ -58,9 +58,9 @@ proto::Descriptor open_spare() {
 
 class Server::Loop final : public Sessions, public SessionOwner {
  public:
-  Loop(Listener listener, const UserLimits& limits, std::vector<Inherited::Named> kept);
+  Loop(Listener listener, const UserLimits& limits);
 
-  [[nodiscard]] bool run();
+  [[nodiscard]] End run(std::vector<Inherited::Named> kept);
 
   // Sessions, for dispatch.
   Instant now() const override;
@@ -81,6 +81,8 @@ class Server::Loop final : public Sessions, public SessionOwner {
  private:
   using Acceptor = asio::local::stream_protocol::acceptor;
 
+  void take_over(std::vector<Inherited::Named> kept);
+  void serve();
   asio::awaitable<void> accept_loop();
   asio::awaitable<void> watch_mounts();
   asio::awaitable<void> beat(std::chrono::microseconds period);
@@ -113,16 +115,16 @@ class Server::Loop final : public Sessions, public SessionOwner {
   proto::Descriptor spare_;  // given up to refuse a connection when there is no other
 };
 
-Server::Server(Listener listener, const UserLimits& limits, std::vector<Inherited::Named> kept)
-    : loop_(std::make_unique<Loop>(std::move(listener), limits, std::move(kept))) {}
+Server::Server(Listener listener, const UserLimits& limits)
+    : loop_(std::make_unique<Loop>(std::move(listener), limits)) {}
 
 Server::~Server() = default;
 
-bool Server::run() {
-  return loop_->run();
+Server::End Server::run(std::vector<Inherited::Named> kept) {
+  return loop_->run(std::move(kept));
 }
 
-Server::Loop::Loop(Listener listener, const UserLimits& limits, std::vector<Inherited::Named> kept)
+Server::Loop::Loop(Listener listener, const UserLimits& limits)
     : listener_(std::move(listener)),
       acceptor_(context_, {}, listener_.descriptor()),
       signals_(context_, SIGTERM, SIGINT),
@@ -138,7 +140,31 @@ Server::Loop::Loop(Listener listener, const UserLimits& limits, std::vector<Inhe
           devices_)),
       dispatch_(*this, *os_locks_, listener_.path(), limits),
       kept_sessions_(manager_),
-      spare_(open_spare()) {
+      spare_(open_spare()) {}
+
+// However it ends, file systems that hang must not keep it from ending. Unwinding would wait for
+// them.
+Server::End Server::Loop::run(std::vector<Inherited::Named> kept) {
+  End end;
+  try {
+    take_over(std::move(kept));
+    serve();
+  } catch (const std::exception& error) {
+    log::error("{}", error.what());
+    end.failed = true;
+  }
+  manager_.tell("STOPPING=1");
+  std::ignore = acceptor_.release();  // the listener closes it
+
+  // Before any connection closes: a client that sees the end of its own takes it that nobody here
+  // locks its files any more, and would lose a lock that a thread of ours got after it had looked.
+  for (const auto& [id, session] : sessions_) session->dispose_descriptors();
+  end.hanging = !os_locks_->finish(kEndPatience);
+  if (end.hanging) std::ignore = os_locks_.release();  // until the process is gone
+  return end;
+}
+
+void Server::Loop::take_over(std::vector<Inherited::Named> kept) {
   if (listener_.had_predecessor() || !kept.empty()) {
     dispatch_.recover_until(now().steady + kRecovery);
   }
@@ -147,7 +173,7 @@ Server::Loop::Loop(Listener listener, const UserLimits& limits, std::vector<Inhe
   for (KeptSession& session : taken.broken) drop(std::move(session));
 }
 
-bool Server::Loop::run() {
+void Server::Loop::serve() {
   // Any descriptor, under a name that tells the next daemon of this one, also where no session is
   // kept. First forgotten: else each start would add one.
   manager_.forget("predecessor");
@@ -165,15 +191,6 @@ bool Server::Loop::run() {
     asio::co_spawn(context_, beat(*period), asio::detached);
   }
   context_.run();
-  manager_.tell("STOPPING=1");
-  std::ignore = acceptor_.release();  // the listener closes it
-
-  // Before any connection closes: a client that sees the end of its own takes it that nobody here
-  // locks its files any more, and would lose a lock that a thread of ours got after it had looked.
-  for (const auto& [id, session] : sessions_) session->dispose_descriptors();
-  if (os_locks_->finish(kEndPatience)) return true;
-  std::ignore = os_locks_.release();  // threads that hang use it until the process is gone
-  return false;
 }
 
 Instant Server::Loop::now() const {

@@ -16,16 +16,21 @@ namespace locketd {
 
 class Server {
  public:
-  // `kept` is what an earlier daemon gave to the service manager.
-  Server(Listener listener, const UserLimits& limits, std::vector<Inherited::Named> kept);
+  Server(Listener listener, const UserLimits& limits);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Until SIGTERM or SIGINT. Then connections are closed and descriptors too, but nothing is
-  // unlocked: whoever holds a lock goes on holding it. False where threads are left that hang in
-  // somebody's file system: then the process must end by _exit(2) once this is destroyed.
-  [[nodiscard]] bool run();
+  struct End {
+    bool failed = false;   // by an exception, of which the log tells
+    bool hanging = false;  // threads are left that hang in somebody's file system
+  };
+
+  // Until SIGTERM or SIGINT, or until it fails. Then connections are closed and descriptors too,
+  // but nothing is unlocked: whoever holds a lock goes on holding it. Where threads hang, the
+  // process must end by _exit(2) once this is destroyed.
+  // `kept` is what an earlier daemon gave to the service manager.
+  [[nodiscard]] End run(std::vector<Inherited::Named> kept);
 
  private:
   class Loop;

@@ -2,6 +2,7 @@
 // (C15).
 
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -130,6 +131,49 @@ TEST_F(Stalls, The_daemon_ends_while_a_file_hangs_C9) {
   cal = RawClient(daemon.socket());
   SetUp();
 }
+
+// Out of memory, which is how a daemon fails in earnest. Sanitizers end the process themselves
+// then.
+#ifndef LOCKET_SANITIZED
+TEST_F(Stalls, A_daemon_that_fails_while_a_file_hangs_ends_all_the_same_and_says_why_C9) {
+  SlowFileSystem slow;
+  SKIP_UNLESS_MOUNTED(slow);
+  const std::string socket = folder / "failing.sock";
+  Child failing(Daemon::command(socket));
+  ASSERT_TRUE(eventually([&] { return answers(socket); }));
+  RawClient holder(socket);
+  const Descriptor held = open_file(path);
+  holder.granted(holder.start("acquire", {{"path", path}}, {held.get()}));
+  files_.push_back(open_file(slow / "one"));
+  slow.stall("flock");
+  RawClient victim(socket);
+  victim.start("acquire", {{"path", "/slow"}}, {files_.back().get()});
+  ASSERT_TRUE(eventually([&] { return slow.held("flock") == 1; }));
+
+  const rlimit none{1, 1};
+  ASSERT_EQ(::prlimit(failing.pid(), RLIMIT_DATA, &none, nullptr), 0);
+  RawClient greedy(socket);
+  const std::string reason(1000, 'r');
+  Id id = 0;
+  EXPECT_TRUE(eventually([&] {
+    const proto::Descriptor file = open_file(path);
+    return !greedy.send({{"jsonrpc", "2.0"},
+                         {"id", ++id},
+                         {"method", "acquire"},
+                         {"params", {{"path", path}, {"reason", reason}}}},
+                        {file.get()});
+  }));
+  EXPECT_TRUE(holder.is_ended_by_daemon());
+  EXPECT_TRUE(victim.is_ended_by_daemon());
+  EXPECT_FALSE(answers(socket));
+  EXPECT_FALSE(kernel_admits(path));
+  slow.go();
+  const Ended ended = failing.wait();
+  EXPECT_EQ(ended.status, 70);
+  EXPECT_NE(ended.errors.find("bad_alloc"), std::string::npos) << ended.errors;
+  files_.clear();
+}
+#endif
 
 TEST_F(Stalls, A_wait_for_an_outsider_on_a_hanging_file_ends_and_threads_remain_for_others_C15) {
   SlowFileSystem slow;
