@@ -121,6 +121,7 @@ void Dispatch::closed(SessionId session) {
   clients_.erase(client);
   kept_.erase(session);
   to_keep_.erase(session);
+  put_off_.erase(session);
   lists_.erase(session);
   openings_.forget(session);
   arbiter_.disconnect(session);

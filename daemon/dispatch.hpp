@@ -58,8 +58,9 @@ class Sessions {
   virtual std::size_t keeps() const = 0;
 
   // Sees to it that the session outlives this daemon: the lines, said to the next one with those
-  // files, bring it back. For a client that cannot say them itself any more.
-  virtual void keep(SessionId session, const std::string& lines, const std::vector<int>& files) = 0;
+  // files, bring it back. For a client that cannot say them itself any more. False where there is
+  // no room now: then keep_those_put_off() is called when there is.
+  virtual bool keep(SessionId session, const std::string& lines, const std::vector<int>& files) = 0;
 };
 
 class Dispatch {
@@ -96,6 +97,9 @@ class Dispatch {
 
   // There was a daemon before this one, whose clients come back until then (C9). First of all.
   void recover_until(Monotonic end);
+
+  // There is room again for what Sessions::keep() had none for.
+  void keep_those_put_off();
 
   // After each batch of the above, and when next_deadline() has come. What takes longer is left to
   // settle(), so that it is done once a pass of the loop, and not once for each session that talks.
@@ -194,6 +198,7 @@ class Dispatch {
   boost::unordered_flat_map<UserId, std::size_t> sessions_of_;  // who has any
   std::set<SessionId> kept_;                                    // by an earlier daemon
   std::set<SessionId> to_keep_;  // for the next one, of whom that has to be told
+  std::set<SessionId> put_off_;  // of these, for whom there was no room
   Openings openings_;
   std::map<SessionId, std::deque<PendingList>> lists_;
   SessionId last_listed_ = 0;      // whose turn it was

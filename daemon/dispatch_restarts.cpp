@@ -66,8 +66,13 @@ void Dispatch::keep_one() {
     files.push_back(os_locks_.descriptor(entry.ticket));
   });
   lines += proto::encode(proto::Request{++id, proto::Detach{client.stated_command}});
-  sessions_.keep(client.session, lines, files);
+  if (!sessions_.keep(client.session, lines, files)) put_off_.insert(client.session);
   if (!to_keep_.empty()) sessions_.settle_later();
+}
+
+void Dispatch::keep_those_put_off() {
+  to_keep_.merge(put_off_);
+  put_off_.clear();
 }
 
 // A process whose session an earlier daemon kept, since it was becoming another, may come back by

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <string>
@@ -35,11 +36,22 @@ class KeptSessions {
   // Of a session. What it holds beyond is an external holder's after a restart.
   static constexpr std::size_t kMaxLocks = 64;
 
-  explicit KeptSessions(const ServiceManager& manager) : manager_(manager) {}
+  explicit KeptSessions(ServiceManager& manager) : manager_(manager) {}
 
-  // `lines` as said above, `files` in the order of its reclaims. False where there is no memory.
-  [[nodiscard]] bool keep(SessionId session, const Peer& peer, const std::string& lines,
-                          const std::vector<int>& files, Monotonic now);
+  // `lines` as said above, `files` in the order of its reclaims. None of it is kept but where all
+  // of it is.
+  enum class Outcome : std::uint8_t { kept, no_room_now, no_memory };
+  [[nodiscard]] Outcome keep(SessionId session, const Peer& peer, const std::string& lines,
+                             const std::vector<int>& files, Monotonic now);
+
+  // The manager has yet to hear something, or had no room for something.
+  [[nodiscard]] bool is_behind() const { return no_room_ || manager_.is_behind(); }
+
+  // Tells it again. True where all that there was no room for may be tried again.
+  bool catch_up();
+
+  // To the next daemon, that there was this one, also where no session is kept.
+  void announce();
 
   // That session is the one that was kept by this name.
   void adopt(SessionId session, const KeptSession& kept);
@@ -52,18 +64,23 @@ class KeptSessions {
     std::vector<KeptSession> whole;
     std::vector<KeptSession> broken;
   };
-  Taken take(std::vector<Inherited::Named> kept, Monotonic now) const;
+  Taken take(std::vector<Inherited::Named> kept, Monotonic now);
 
  private:
-  void forget(const std::string& name, std::size_t files) const;
-
   struct Kept {
     std::string name;
     std::size_t files = 0;
   };
 
-  const ServiceManager& manager_;
+  Outcome no_room();
+  void forget(const std::string& name, std::size_t files);
+  [[nodiscard]] bool keep_all(const Kept& as, int record, int process,
+                              const std::vector<int>& files);
+
+  ServiceManager& manager_;
   std::map<SessionId, Kept> sessions_;
+  bool announced_ = false;
+  bool no_room_ = false;  // for something that was to be kept
 };
 
 }  // namespace locketd

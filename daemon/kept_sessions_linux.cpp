@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -124,20 +125,53 @@ std::string path_in(const KeptSession& session) {
   return {};
 }
 
-bool KeptSessions::keep(SessionId session, const Peer& peer, const std::string& lines,
-                        const std::vector<int>& files, Monotonic now) {
+KeptSessions::Outcome KeptSessions::keep(SessionId session, const Peer& peer,
+                                         const std::string& lines, const std::vector<int>& files,
+                                         Monotonic now) {
+  if (is_behind()) return no_room();
   const Descriptor record = make_record(lines);
-  if (!record) return false;
+  if (!record) return Outcome::no_memory;
   // First: the manager takes no descriptor that it has already, under whatever name.
   forget(session);
   Kept kept{fmt::format("session.{}.{}.{}", peer.uid, ticks(now), session), files.size()};
-  manager_.keep(name_of(kept.name, kRecord), record.get());
-  manager_.keep(name_of(kept.name, kProcess), peer.process.get());
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    manager_.keep(file_name(kept.name, i), files[i]);
+  if (!keep_all(kept, record.get(), peer.process.get(), files)) {
+    forget(kept.name, kept.files);
+    return no_room();
   }
   sessions_[session] = std::move(kept);
-  return true;
+  return Outcome::kept;
+}
+
+KeptSessions::Outcome KeptSessions::no_room() {
+  no_room_ = true;
+  return Outcome::no_room_now;
+}
+
+bool KeptSessions::catch_up() {
+  manager_.catch_up();
+  if (manager_.is_behind()) return false;
+  const bool had_no_room = std::exchange(no_room_, false);
+  if (had_no_room && !announced_) announce();
+  return had_no_room;
+}
+
+// Any descriptor will do. First forgotten: else each start would add one.
+void KeptSessions::announce() {
+  constexpr std::string_view kPredecessor = "predecessor";
+  manager_.forget(kPredecessor);
+  const Descriptor any(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  announced_ = manager_.keep(kPredecessor, any.get());
+  no_room_ |= !announced_;
+}
+
+bool KeptSessions::keep_all(const Kept& as, int record, int process,
+                            const std::vector<int>& files) {
+  bool taken = manager_.keep(name_of(as.name, kRecord), record) &&
+               manager_.keep(name_of(as.name, kProcess), process);
+  for (std::size_t i = 0; taken && i < files.size(); ++i) {
+    taken = manager_.keep(file_name(as.name, i), files[i]);
+  }
+  return taken;
 }
 
 void KeptSessions::adopt(SessionId session, const KeptSession& kept) {
@@ -151,13 +185,13 @@ void KeptSessions::forget(SessionId session) {
   sessions_.erase(found);
 }
 
-void KeptSessions::forget(const std::string& name, std::size_t files) const {
+void KeptSessions::forget(const std::string& name, std::size_t files) {
   manager_.forget(name_of(name, kRecord));
   manager_.forget(name_of(name, kProcess));
   for (std::size_t i = 0; i < files; ++i) manager_.forget(file_name(name, i));
 }
 
-KeptSessions::Taken KeptSessions::take(std::vector<Inherited::Named> kept, Monotonic now) const {
+KeptSessions::Taken KeptSessions::take(std::vector<Inherited::Named> kept, Monotonic now) {
   std::map<std::string, Parts> sessions;
   for (auto& [name, descriptor] : kept) {
     const auto dot = name.rfind('.');

@@ -46,6 +46,8 @@ constexpr std::chrono::milliseconds kAcceptRest{50};
 // How long those who knew the daemon before this one are waited for (C9): clients try to come back
 // every 100 ms at least, and at first much more often.
 constexpr std::chrono::milliseconds kRecovery{250};
+// How soon the service manager is told again what it had no room for.
+constexpr std::chrono::milliseconds kCatchUp{100};
 // How long the end waits for file systems that do not answer, at most twice: once for locks that
 // are waited for, once for files that are to be closed.
 constexpr std::chrono::milliseconds kEndPatience{500};
@@ -69,7 +71,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void settle_later() override;
   bool is_behind(SessionId session) const override;
   std::size_t keeps() const override { return manager_.is_there() ? KeptSessions::kMaxLocks : 0; }
-  void keep(SessionId session, const std::string& lines, const std::vector<int>& files) override;
+  bool keep(SessionId session, const std::string& lines, const std::vector<int>& files) override;
 
   // SessionOwner, for the sessions.
   Dispatch& dispatch() override { return dispatch_; }
@@ -90,6 +92,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void open_session(Session::Socket socket);
   void restore(KeptSession kept);
   void drop(KeptSession kept);
+  void catch_up_later();
   void refuse(proto::Descriptor socket, const proto::Error& error);
   void refuse_by_spare();
   void flush();
@@ -112,6 +115,8 @@ class Server::Loop final : public Sessions, public SessionOwner {
   Dispatch dispatch_;
   ServiceManager manager_;
   KeptSessions kept_sessions_;
+  asio::steady_timer catch_up_;
+  bool catching_up_ = false;
   proto::Descriptor spare_;  // given up to refuse a connection when there is no other
 };
 
@@ -140,6 +145,7 @@ Server::Loop::Loop(Listener listener, const UserLimits& limits)
           devices_)),
       dispatch_(*this, *os_locks_, listener_.path(), limits),
       kept_sessions_(manager_),
+      catch_up_(context_),
       spare_(open_spare()) {}
 
 // However it ends, file systems that hang must not keep it from ending. Unwinding would wait for
@@ -174,10 +180,7 @@ void Server::Loop::take_over(std::vector<Inherited::Named> kept) {
 }
 
 void Server::Loop::serve() {
-  // Any descriptor, under a name that tells the next daemon of this one, also where no session is
-  // kept. First forgotten: else each start would add one.
-  manager_.forget("predecessor");
-  manager_.keep("predecessor", spare_.get());
+  kept_sessions_.announce();
   manager_.tell("READY=1");
   batch_done();
   signals_.async_wait([this](const auto& error, int) {
@@ -225,22 +228,38 @@ void Server::Loop::settle_later() {
     // Not what is left for a session that does not read: that goes on when it does.
     if (dispatch_.has_due()) settle_later();
     arm_timer();
+    catch_up_later();
   });
 }
 
-void Server::Loop::keep(SessionId session, const std::string& lines,
+bool Server::Loop::keep(SessionId session, const std::string& lines,
                         const std::vector<int>& files) {
   const Peer& peer = sessions_.at(session)->peer();
-  if (kept_sessions_.keep(session, peer, lines, files, now().steady)) return;
-  dispatch_.tell(
-      log::Level::warning,
-      {Incident::Kind::kept_session_dropped, peer.pid, peer.uid, {}, "no memory for its record"});
+  const auto outcome = kept_sessions_.keep(session, peer, lines, files, now().steady);
+  if (outcome == KeptSessions::Outcome::no_memory) {
+    dispatch_.tell(
+        log::Level::warning,
+        {Incident::Kind::kept_session_dropped, peer.pid, peer.uid, {}, "no memory for its record"});
+  }
+  return outcome != KeptSessions::Outcome::no_room_now;
 }
 
 void Server::Loop::batch_done() {
   dispatch_.attend();
   flush();
   arm_timer();
+  catch_up_later();
+}
+
+void Server::Loop::catch_up_later() {
+  if (!kept_sessions_.is_behind() || std::exchange(catching_up_, true)) return;
+  catch_up_.expires_after(kCatchUp);
+  catch_up_.async_wait([this](const auto& error) {
+    if (error) return;
+    catching_up_ = false;
+    if (kept_sessions_.catch_up()) dispatch_.keep_those_put_off();
+    batch_done();
+  });
 }
 
 // What is left unread may carry descriptors, and with the last of a file's the kernel may wait in

@@ -4,6 +4,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <cstdlib>
@@ -69,26 +70,38 @@ ServiceManager::ServiceManager() : heartbeat_(take_heartbeat()) {
   if (path.starts_with('/') || path.starts_with('@')) socket_ = connect_to(path);
 }
 
-void ServiceManager::tell(std::string_view state) const {
-  send(state, -1);
+// Beats, for instance, are told again anyhow.
+void ServiceManager::tell(std::string_view state) {
+  constexpr std::size_t kMost = 16;
+  if (put_off_.size() >= kMost || (!is_behind() && send(state, -1))) return;
+  put_off_.emplace_back(state);
 }
 
 // FDPOLL=0: else the manager drops a process's descriptor as soon as that ends, and the next daemon
 // could not tell it from one that was never there.
-void ServiceManager::keep(std::string_view name, int descriptor) const {
-  send(fmt::format("FDSTORE=1\nFDPOLL=0\nFDNAME={}{}", kPrefix, name), descriptor);
+bool ServiceManager::keep(std::string_view name, int descriptor) {
+  return !is_behind() &&
+         send(fmt::format("FDSTORE=1\nFDPOLL=0\nFDNAME={}{}", kPrefix, name), descriptor);
 }
 
-void ServiceManager::forget(std::string_view name) const {
-  send(fmt::format("FDSTOREREMOVE=1\nFDNAME={}{}", kPrefix, name), -1);
+void ServiceManager::forget(std::string_view name) {
+  std::string message = fmt::format("FDSTOREREMOVE=1\nFDNAME={}{}", kPrefix, name);
+  if (is_behind() || !send(message, -1)) put_off_.push_back(std::move(message));
 }
 
-void ServiceManager::send(std::string_view message, int descriptor) const {
-  if (!socket_) return;
+void ServiceManager::catch_up() {
+  while (is_behind() && send(put_off_.front(), -1)) put_off_.pop_front();
+}
+
+// False where it may be taken later: the manager has yet to read what it was sent before.
+bool ServiceManager::send(std::string_view message, int descriptor) const {
+  if (!socket_) return true;
   const auto sent = locket::proto::try_send(socket_.get(), message, descriptor);
-  if (!sent || *sent != message.size()) {
-    log::warning("the service manager did not take: {}", message.substr(0, message.find('\n')));
-  }
+  if (sent && *sent == message.size()) return true;
+  const int error = sent ? EAGAIN : sent.error().os_error;
+  if (error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == ETOOMANYREFS) return false;
+  log::warning("the service manager did not take: {}", message.substr(0, message.find('\n')));
+  return true;
 }
 
 Inherited Inherited::take() {

@@ -248,7 +248,7 @@ DaemonWorld::Claims::iterator DaemonWorld::claim_of(SessionId session, proto::Re
   });
 }
 
-void DaemonWorld::keep(SessionId session, const std::string& lines, const std::vector<int>& files) {
+bool DaemonWorld::keep(SessionId session, const std::string& lines, const std::vector<int>& files) {
   proto::LineBuffer buffer(proto::kMaxLineBytes);
   buffer.append(lines);
   std::size_t reclaims = 0;
@@ -269,6 +269,7 @@ void DaemonWorld::keep(SessionId session, const std::string& lines, const std::v
     return claim.second.session == session && claim.second.holds();
   });
   require(reclaims == static_cast<std::size_t>(held), "kept not all that it holds");
+  return true;
 }
 
 // ---- Time and checks ----
