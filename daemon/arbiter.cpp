@@ -47,7 +47,9 @@ Arbiter::Record* Arbiter::add(const Instant& now, Claim claim, Ticket ticket) {
   record.since = now;
   record.claim = std::move(claim);
   records_.emplace(ticket, std::move(owned));
-  ++users_[record.claim.user].waiting;
+  Use& use = users_[record.claim.user];
+  ++use.waiting;
+  use.text += record.claim.text_bytes();
 
   auto& session = sessions_[record.claim.session];
   if (!session) session = std::make_unique<Session>();
@@ -303,6 +305,7 @@ void Arbiter::erase(Record& record) {
   if (record.timed()) deadlines_.erase({record.deadline, record.ticket});
   Use& use = users_[record.claim.user];
   --(record.held ? use.held : use.waiting);
+  use.text -= record.claim.text_bytes();
   if (use.held + use.waiting == 0) users_.erase(record.claim.user);
   by_request_.erase({record.claim.session, record.claim.request});
   auto& siblings = record.session->records;

@@ -89,6 +89,8 @@ struct Claim {
   std::optional<std::chrono::nanoseconds> timeout = {};  // none: for ever; 0: at once or not at all
   std::string path = {};
   std::string reason = {};
+
+  [[nodiscard]] std::size_t text_bytes() const { return path.size() + reason.size(); }
 };
 
 // What a claim was to the daemon before this one.
@@ -250,6 +252,7 @@ class Arbiter {
   struct Use {
     std::size_t held = 0;
     std::size_t waiting = 0;
+    std::size_t text = 0;  // bytes, of both
   };
   [[nodiscard]] Use use_of(UserId user) const;
 

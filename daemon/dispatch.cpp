@@ -297,7 +297,7 @@ Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, Descri
                             proto::kMaxRequestsPerSession));
   }
   const UserId user = client.peer->uid;
-  if (auto few = admits_claim(limits_, user, what_has(user)); !few) {
+  if (auto few = admits_claim(limits_, user, what_has(user), claim); !few) {
     return std::unexpected(std::move(few.error()));
   }
   const auto location = proto::locate(file.get());

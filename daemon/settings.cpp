@@ -17,6 +17,7 @@ using Outcome = std::expected<void, std::string>;
 constexpr std::string_view kGeneral = "Options";
 constexpr std::string_view kLimits = "Limits for each user";
 constexpr std::uint64_t kHighestLimit = 10'000'000;
+constexpr std::uint64_t kHighestBytes = 1'000'000'000'000;
 constexpr std::string_view kAuto = "auto";
 
 Outcome read_socket(Options& options, const std::string& text) {
@@ -45,9 +46,9 @@ std::string shown_log_level(const Options& options) {
   return std::string(log::name_of(options.log_level));
 }
 
-template <std::size_t UserLimits::* Limit>
+template <std::size_t UserLimits::* Limit, std::uint64_t Most = kHighestLimit>
 Outcome read_limit(Options& options, const std::string& text) {
-  const auto number = proto::whole_number(text, 1, kHighestLimit);
+  const auto number = proto::whole_number(text, 1, Most);
   if (!number) return std::unexpected(number.error());
   options.limits.*Limit = *number;
   return {};
@@ -86,6 +87,9 @@ constexpr std::array kSettings{
     Setting{"max-waiting-per-user", "LOCKETD_MAX_WAITING_PER_USER", "N", kLimits,
             "Requests that wait", read_limit<&UserLimits::waiting>,
             shown_limit<&UserLimits::waiting>},
+    Setting{"max-text-per-user", "LOCKETD_MAX_TEXT_PER_USER", "BYTES", kLimits,
+            "Paths and reasons of locks held and of requests that wait",
+            read_limit<&UserLimits::text, kHighestBytes>, shown_limit<&UserLimits::text>},
     Setting{"max-descriptors-per-user", "LOCKETD_MAX_DESCRIPTORS_PER_USER", "N", kLimits,
             "Descriptors kept for all of these; auto: 7/8 of the daemon's own limit",
             read_descriptors, shown_descriptors},

@@ -23,6 +23,15 @@ Outcome below(std::size_t limit, std::size_t has, UserId user, std::string_view 
                                            user, what, has, option)});
 }
 
+Outcome text_left(std::size_t limit, std::size_t has, UserId user, std::size_t more) {
+  if (has <= limit && more <= limit - has) return {};
+  return std::unexpected(Error{
+      Errc::limit_reached,
+      fmt::format("user {} has {} bytes of paths and reasons in locks held and waited for, and "
+                  "with {} more passes the limit of this locketd, {} (--max-text-per-user)",
+                  user, has, more, limit)});
+}
+
 }  // namespace
 
 UserLimits settled(UserLimits limits) {
@@ -48,7 +57,8 @@ Outcome admits_session(const UserLimits& limits, UserId user, const UserHas& has
   return descriptors_left(limits, user, has);
 }
 
-Outcome admits_claim(const UserLimits& limits, UserId user, const UserHas& has) {
+Outcome admits_claim(const UserLimits& limits, UserId user, const UserHas& has,
+                     const Claim& claim) {
   if (auto few = below(limits.held, has.claims.held, user, "holds locks:", "--max-held-per-user");
       !few) {
     return few;
@@ -56,6 +66,9 @@ Outcome admits_claim(const UserLimits& limits, UserId user, const UserHas& has) 
   if (auto few = below(limits.waiting, has.claims.waiting, user,
                        "waits for locks:", "--max-waiting-per-user");
       !few) {
+    return few;
+  }
+  if (auto few = text_left(limits.text, has.claims.text, user, claim.text_bytes()); !few) {
     return few;
   }
   return descriptors_left(limits, user, has);

@@ -19,7 +19,8 @@ struct UserLimits {
   std::size_t sessions = 8'192;
   std::size_t held = 65'536;
   std::size_t waiting = 65'536;
-  std::size_t descriptors = 0;  // 0: seven eighths of all that the daemon may have
+  std::size_t text = 32 * 1024 * 1024;  // 256 bytes for each of as many of both
+  std::size_t descriptors = 0;          // 0: seven eighths of all that the daemon may have
 };
 
 // With that put in numbers.
@@ -40,7 +41,7 @@ std::expected<void, locket::proto::Error> admits_session(const UserLimits& limit
 std::expected<void, locket::proto::Error> descriptors_left(const UserLimits& limits, UserId user,
                                                            const UserHas& has);
 std::expected<void, locket::proto::Error> admits_claim(const UserLimits& limits, UserId user,
-                                                       const UserHas& has);
+                                                       const UserHas& has, const Claim& claim);
 
 // For the whole daemon: what to say to somebody for whom there is no descriptor left.
 locket::proto::Error out_of_descriptors();

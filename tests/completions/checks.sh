@@ -91,6 +91,7 @@ expect 'locketd --log-level=' error warning info debug
 expect 'locketd --log-level d' debug
 expect 'locketd --config alp' alpha.lock
 expect 'locketd --max-held-per-user ' ''
+expect 'locketd --max-text-per-user ' ''
 expect 'locketd --max-descriptors-per-user ' auto
 
 ((failures == 0)) && echo "ok: $shell"

@@ -127,6 +127,25 @@ TEST_F(Limits, Waiting_requests_of_a_user_are_limited_C15) {
   EXPECT_TRUE(waiter.waits(waiter.acquire(folder_ / "a")));
 }
 
+TEST_F(Limits, Paths_and_reasons_of_a_users_locks_are_limited_in_bytes_C15) {
+  start({"--max-text-per-user", "2000"});
+  RawClient holder(socket_);
+  RawClient waiter(socket_);
+  const std::string path = folder_ / "a";
+  const Json reason{{"reason", std::string(900, 'r')}};
+  const Token held = holder.lock(path, reason);
+  const Id waiting = waiter.acquire(path, reason);
+  EXPECT_TRUE(waiter.waits(waiting));
+  const std::string has = std::to_string(2 * (path.size() + 900)) + " bytes of paths and reasons";
+  EXPECT_TRUE(names(refusal_of(waiter, path, reason), user() + "has " + has));
+  EXPECT_TRUE(names(refusal_of(holder, path, reason), "2000 (--max-text-per-user)"));
+  // What a lock had is free with it, and one that wants little still finds room.
+  EXPECT_TRUE(waiter.waits(waiter.acquire(path)));
+  holder.release(held);
+  waiter.granted(waiting);
+  EXPECT_TRUE(holder.waits(holder.acquire(path, reason)));
+}
+
 TEST_F(Limits, Descriptors_kept_for_a_user_are_limited_C15) {
   start({"--max-descriptors-per-user", "5"});
   RawClient client(socket_);  // two

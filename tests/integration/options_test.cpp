@@ -22,7 +22,8 @@ namespace {
 const std::map<std::string, std::string> kDefaults{
     {"socket", "/run/locket/locketd.sock"}, {"log-level", "info"},
     {"max-sessions-per-user", "8192"},      {"max-held-per-user", "65536"},
-    {"max-waiting-per-user", "65536"},      {"max-descriptors-per-user", "auto"},
+    {"max-waiting-per-user", "65536"},      {"max-text-per-user", "33554432"},
+    {"max-descriptors-per-user", "auto"},
 };
 
 class LocketdOptions : public ::testing::Test {
@@ -104,9 +105,10 @@ TEST_F(LocketdOptions, An_option_goes_before_the_environment_which_goes_before_t
 
 TEST_F(LocketdOptions, Each_is_had_by_option_environment_and_file) {
   const std::map<std::string, std::string> others{
-      {"socket", "/run/other.sock"},   {"log-level", "debug"},
-      {"max-sessions-per-user", "11"}, {"max-held-per-user", "12"},
-      {"max-waiting-per-user", "13"},  {"max-descriptors-per-user", "14"},
+      {"socket", "/run/other.sock"},      {"log-level", "debug"},
+      {"max-sessions-per-user", "11"},    {"max-held-per-user", "12"},
+      {"max-waiting-per-user", "13"},     {"max-text-per-user", "20000000000"},
+      {"max-descriptors-per-user", "14"},
   };
   std::vector<std::string> options{"--config", none_};
   Environment environment;

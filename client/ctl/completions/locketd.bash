@@ -16,10 +16,11 @@ _locketd() {
     --log-level) words='error warning info debug' ;;
     --max-descriptors-per-user) words='auto' ;;
     --max-sessions-per-user | --max-held-per-user | --max-waiting-per-user) return ;;
+    --max-text-per-user) return ;;
     *)
       words='-h --help --version --socket --log-level --config --check-config --json
         --max-sessions-per-user --max-held-per-user --max-waiting-per-user
-        --max-descriptors-per-user'
+        --max-text-per-user --max-descriptors-per-user'
       ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
