@@ -60,27 +60,18 @@ Dispatch::Dispatch(Sessions& sessions, OsLocks& os_locks, std::string socket_pat
     : sessions_(sessions),
       os_locks_(os_locks),
       socket_path_(std::move(socket_path)),
-      limits_(settled(limits)),
+      limits_(limits),
+      descriptors_for_users_(descriptors_for_users()),
       started_(sessions.now()) {
   os_locks_.report_to([this](Ticket ticket, OsResult result, int error) {
     arbiter_.os_result(sessions_.now(), ticket, result, error);
   });
 }
 
-std::expected<void, Error> Dispatch::admits(const Peer& peer) const {
-  return admits_session(limits_, peer.uid, what_has(peer.uid));
-}
-
-UserHas Dispatch::what_has(UserId user) const {
-  const auto sessions = sessions_of_.find(user);
-  return {sessions == sessions_of_.end() ? 0 : sessions->second, arbiter_.use_of(user),
-          os_locks_.calls_pending(user)};
-}
-
 void Dispatch::opened(SessionId session, const Peer& peer, bool kept) {
   if (kept) kept_.insert(session);
   clients_[session] = {.session = session, .peer = &peer, .stated_command = {}};
-  ++sessions_of_[peer.uid];
+  ++users_[peer.uid].sessions;
   log::debug("session {}: opened by pid {}, uid {}", session, peer.pid, peer.uid);
 }
 
@@ -89,7 +80,8 @@ std::expected<void, Error> Dispatch::received(SessionId session, std::string_vie
   const UserId user = clients_.at(session).peer->uid;
   if (!descriptors.empty() && os_locks_.calls_pending(user) > 0) {
     // Refused alone, they would go on coming, and closing them hangs.
-    if (auto few = descriptors_left(limits_, user, what_has(user)); !few) return few;
+    const UserHas has = what_has(user);
+    if (auto few = descriptors_left(limits_for(has), user, has); !few) return few;
   }
   const auto request = proto::decode_request(line);
   if (!request) {
@@ -115,8 +107,9 @@ std::expected<void, Error> Dispatch::received(SessionId session, std::string_vie
 void Dispatch::closed(SessionId session) {
   const auto client = clients_.find(session);
   tell_taken(client->second);
-  if (const auto user = sessions_of_.find(client->second.peer->uid); --user->second == 0) {
-    sessions_of_.erase(user);
+  std::ignore = came_ahead(session, 0);
+  if (const auto user = users_.find(client->second.peer->uid); --user->second.sessions == 0) {
+    users_.erase(user);
   }
   clients_.erase(client);
   kept_.erase(session);
@@ -297,7 +290,8 @@ Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, Descri
                             proto::kMaxRequestsPerSession));
   }
   const UserId user = client.peer->uid;
-  if (auto few = admits_claim(limits_, user, what_has(user), claim); !few) {
+  const UserHas has = what_has(user);
+  if (auto few = admits_claim(limits_for(has), user, has, claim); !few) {
     return std::unexpected(std::move(few.error()));
   }
   const auto location = proto::locate(file.get());

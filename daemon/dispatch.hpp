@@ -79,6 +79,11 @@ class Dispatch {
       SessionId session, std::string_view line, std::deque<locket::proto::Descriptor>& descriptors);
   void closed(SessionId session);
 
+  // So many have come ahead of their requests and are kept for those: an error where that is more
+  // than this user may have.
+  [[nodiscard]] std::expected<void, locket::proto::Error> came_ahead(SessionId session,
+                                                                     std::size_t descriptors);
+
   // The answer to bytes that are no line of ours.
   void violated(SessionId session, const locket::proto::Error& error);
 
@@ -121,6 +126,7 @@ class Dispatch {
     bool notices = false;  // wants to be told when it has to wait
     bool detached = false;
     bool reclaimed = false;  // says that it held something under an earlier daemon
+    std::size_t ahead = 0;   // descriptors
   };
   struct PendingList {
     std::uint64_t number;  // of all, in the order of arrival
@@ -153,6 +159,7 @@ class Dispatch {
   void dispose_first(SessionId session, Descriptors& descriptors);
 
   [[nodiscard]] UserHas what_has(UserId user) const;
+  [[nodiscard]] UserLimits limits_for(const UserHas& has) const;
 
   // To the log: dispatch_incidents.cpp.
   void tell_refusal(const Client& client, const Request& request,
@@ -189,14 +196,20 @@ class Dispatch {
   OsLocks& os_locks_;
   const std::string socket_path_;
   const UserLimits limits_;
+  const std::size_t descriptors_for_users_;
   const Instant started_;
   Arbiter arbiter_;
   Incidents incidents_;
   std::optional<Monotonic> recovery_end_;
   int prolongations_ = 0;  // of the recovery
   boost::unordered_flat_map<SessionId, Client> clients_;
-  boost::unordered_flat_map<UserId, std::size_t> sessions_of_;  // who has any
-  std::set<SessionId> kept_;                                    // by an earlier daemon
+  struct Presence {
+    std::size_t sessions = 0;
+    std::size_t ahead = 0;
+  };
+  boost::unordered_flat_map<UserId, Presence> users_;  // who has any session
+  std::size_t ahead_ = 0;                              // of all
+  std::set<SessionId> kept_;                           // by an earlier daemon
   std::set<SessionId> to_keep_;  // for the next one, of whom that has to be told
   std::set<SessionId> put_off_;  // of these, for whom there was no room
   Openings openings_;

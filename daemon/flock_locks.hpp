@@ -33,6 +33,7 @@ class FlockLocks final : public OsLocks {
   void open(const std::string& path, UserId user, Opened opened) override;
   void dispose(locket::proto::Descriptor file, UserId user) override;
   [[nodiscard]] std::size_t calls_pending(UserId user) const override;
+  [[nodiscard]] std::size_t calls_pending() const override;
   [[nodiscard]] int descriptor(Ticket ticket) const override {
     return files_.at(ticket).file->get();
   }

@@ -50,6 +50,7 @@ class OsLocks {
 
   // How many calls on this user's files have not come back, or not begun since others have not.
   [[nodiscard]] virtual std::size_t calls_pending(UserId user) const = 0;
+  [[nodiscard]] virtual std::size_t calls_pending() const = 0;  // of all
 
   // It stays in custody here.
   [[nodiscard]] virtual int descriptor(Ticket ticket) const = 0;

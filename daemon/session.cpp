@@ -197,6 +197,8 @@ void Session::handle_lines() {
              fmt::format(
                  "{} descriptors came that no request takes: one goes with each acquire or reclaim",
                  descriptors_.size())});
+  } else if (const auto few = owner_.dispatch().came_ahead(id_, descriptors_.size()); !few) {
+    violate(few.error());
   }
 }
 

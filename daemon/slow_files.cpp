@@ -17,6 +17,7 @@ bool SlowFiles::run(User user, Call&& call, Done done) {
   if (threads_ == 0 && !start_thread()) return false;
   Queue& queue = queues_[user];
   queue.tasks.push_back({std::move(call), std::move(done)});
+  ++pending_;
   update(user, queue);
   // One for each call that may begin at once, unless another thread is sooner: then it ends.
   const bool may_begin = queue.running + queue.tasks.size() <= kMaxThreadsOfUser;
@@ -28,6 +29,11 @@ std::size_t SlowFiles::pending(User user) const {
   const std::lock_guard lock(mutex_);
   const auto found = queues_.find(user);
   return found == queues_.end() ? 0 : found->second.tasks.size() + found->second.running;
+}
+
+std::size_t SlowFiles::pending() const {
+  const std::lock_guard lock(mutex_);
+  return pending_;
 }
 
 bool SlowFiles::finish(std::chrono::steady_clock::time_point deadline) {
@@ -80,6 +86,7 @@ SlowFiles::Task SlowFiles::take_next(User& user) {
 void SlowFiles::finished(User user) {
   const auto queue = queues_.find(user);
   --queue->second.running;
+  --pending_;
   update(user, queue->second);
   if (queue->second.running == 0 && queue->second.tasks.empty()) queues_.erase(queue);
 }

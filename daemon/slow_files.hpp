@@ -45,6 +45,7 @@ class SlowFiles {
 
   // How many of the user's calls are under way or have yet to begin.
   [[nodiscard]] std::size_t pending(User user) const;
+  [[nodiscard]] std::size_t pending() const;  // of all users
 
   // Nothing is posted any more. False where calls still hang at the deadline: then this must not be
   // destroyed, since their threads use it.
@@ -74,6 +75,7 @@ class SlowFiles {
   std::unordered_map<User, Queue> queues_;
   std::deque<User> ready_;  // who has a call that may begin; once each, and served in turn
   std::size_t threads_ = 0;
+  std::size_t pending_ = 0;
   bool stopping_ = false;
 };
 

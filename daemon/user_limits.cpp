@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "daemon/descriptor_use.hpp"
@@ -14,6 +15,9 @@ using locket::proto::Error;
 using Outcome = std::expected<void, Error>;
 
 constexpr std::size_t kDescriptorsOfSession = 2;  // its socket, and the pidfd
+// Of the daemon's own: three standard streams, what the loop waits with, the listener; and what is
+// open for a moment, such as a connection that is refused.
+constexpr std::size_t kOwnDescriptors = 24;
 
 Outcome below(std::size_t limit, std::size_t has, UserId user, std::string_view what,
               std::string_view option) {
@@ -34,13 +38,21 @@ Outcome text_left(std::size_t limit, std::size_t has, UserId user, std::size_t m
 
 }  // namespace
 
-UserLimits settled(UserLimits limits) {
-  if (limits.descriptors == 0) limits.descriptors = descriptor_limit() / 8 * 7;
-  return limits;
+std::size_t UserHas::descriptors() const {
+  return kDescriptorsOfSession * sessions + claims.held + claims.waiting + calls + ahead;
 }
 
-std::size_t UserHas::descriptors() const {
-  return kDescriptorsOfSession * sessions + claims.held + claims.waiting + calls;
+std::size_t descriptors_for_users() {
+  const std::size_t all = descriptor_limit();
+  return all - std::min(all, kOwnDescriptors);
+}
+
+UserLimits limits_for(const UserHas& has, const UserLimits& limits, std::size_t for_users,
+                      std::size_t kept_for_all) {
+  UserLimits its = limits;
+  const std::size_t others = kept_for_all - has.descriptors();
+  if (its.descriptors == 0) its.descriptors = (for_users - std::min(for_users, others)) / 2;
+  return its;
 }
 
 Outcome descriptors_left(const UserLimits& limits, UserId user, const UserHas& has) {

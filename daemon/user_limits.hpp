@@ -20,11 +20,8 @@ struct UserLimits {
   std::size_t held = 65'536;
   std::size_t waiting = 65'536;
   std::size_t text = 32 * 1024 * 1024;  // 256 bytes for each of as many of both
-  std::size_t descriptors = 0;          // 0: seven eighths of all that the daemon may have
+  std::size_t descriptors = 0;          // 0: as many as are then left for all others
 };
-
-// With that put in numbers.
-UserLimits settled(UserLimits limits);
 
 struct UserHas {
   std::size_t sessions = 0;
@@ -32,8 +29,18 @@ struct UserHas {
   // Under way on files: each keeps a descriptor, also when its claim is gone. One that is still
   // claimed counts twice.
   std::size_t calls = 0;
+  std::size_t ahead = 0;  // descriptors that came before their requests' lines did
   [[nodiscard]] std::size_t descriptors() const;
 };
+
+// How many descriptors there are for users: all that the daemon may have, but for its own.
+std::size_t descriptors_for_users();
+
+// The limits for this user, with that put in numbers: half of what is not kept for others. So
+// however many have as much as they may, each who comes finds some (C15): one user alone can have
+// half of all, a second one half of the rest.
+UserLimits limits_for(const UserHas& has, const UserLimits& limits, std::size_t for_users,
+                      std::size_t kept_for_all);
 
 // May this user have one session, or one claim, more? Errc::limit_reached where not.
 std::expected<void, locket::proto::Error> admits_session(const UserLimits& limits, UserId user,

@@ -100,6 +100,9 @@ void DaemonWorld::handle_lines(Client& client) {
   }
   if (client.descriptors.size() > (client.lines.partial() ? proto::kMaxDescriptorsAhead : 0)) {
     violate(client, {proto::Errc::invalid_request, "descriptors came that no request takes"});
+  } else if (const auto few = dispatch_.came_ahead(client.session, client.descriptors.size());
+             !few) {
+    violate(client, few.error());
   }
 }
 

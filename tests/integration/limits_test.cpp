@@ -172,6 +172,36 @@ TEST_F(Limits, Others_are_not_concerned_C15) {
             0);
 }
 
+TEST_F(Limits, Descriptors_that_come_ahead_of_their_requests_are_their_users_C15) {
+  start({"--max-descriptors-per-user", "50"});
+  RawClient client(socket_);
+  const proto::Descriptor file = open_file(folder_ / "a");
+  // A line that has begun may bring those of others.
+  client.send_bytes("{", std::vector<int>(100, file.get()));
+  const auto line = client.next();
+  ASSERT_TRUE(line);
+  EXPECT_TRUE(names((*line)["error"]["message"], "--max-descriptors-per-user")) << *line;
+  EXPECT_TRUE(client.is_ended_by_daemon());
+  RawClient(socket_).lock(folder_ / "a");
+}
+
+TEST_F(Limits, Users_who_have_all_that_they_may_leave_some_for_others_C15) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be several users";
+  start({}, 128);
+  const auto take_all = [&] {
+    static std::deque<RawClient> clients;
+    do {
+      greet(clients.emplace_back(socket_, RawClient::Greeting::none));
+    } while (clients.size() < 100 && clients.back().next()->contains("result"));
+  };
+  const Bystander one(kNobody, take_all);
+  const Bystander two(kNobody - 1, take_all);
+  RawClient client(socket_);
+  EXPECT_GT(client.call("status")["sessions"], 30);
+  client.lock(folder_ / "a");
+  client.lock(folder_ / "b");
+}
+
 TEST_F(Limits, Nonsense_for_a_limit_is_one_line_and_status_64) {
   for (const char* number : {"0", "-1", "many", "99999999999"}) {
     const Ended ended = run(Daemon::command(folder_ / "no.sock", {"--max-held-per-user", number}));
@@ -186,10 +216,10 @@ TEST_F(Limits, Nonsense_for_a_limit_is_one_line_and_status_64) {
 // UBSan itself needs descriptors, and complains where it gets none.
 #ifndef LOCKET_SANITIZED
 TEST_F(Limits, A_daemon_without_descriptors_says_so_to_who_connects_and_recovers_C15) {
-  start({}, 40);
+  start({}, 72);
   std::deque<RawClient> clients;
   std::string said;
-  while (clients.size() < 40 && said.empty()) {
+  while (clients.size() < 72 && said.empty()) {
     auto& client = clients.emplace_back(socket_, RawClient::Greeting::none);
     greet(client);
     const auto line = client.next();
@@ -200,7 +230,7 @@ TEST_F(Limits, A_daemon_without_descriptors_says_so_to_who_connects_and_recovers
   EXPECT_TRUE(names(said, "descriptor")) << said;
   clients.pop_back();
   EXPECT_GE(clients.size(), 10U);
-  for (auto& client : clients) EXPECT_EQ(client.call("status")["descriptor_limit"], 40);
+  for (auto& client : clients) EXPECT_EQ(client.call("status")["descriptor_limit"], 72);
   clients.clear();
   EXPECT_TRUE(eventually([&] { return is_served(); }));
 }

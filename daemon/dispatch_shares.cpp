@@ -1,0 +1,42 @@
+// Of dispatch.hpp: what each user has, and whether he may have more.
+
+#include "daemon/dispatch.hpp"
+
+namespace locketd {
+
+using locket::proto::Error;
+
+std::expected<void, Error> Dispatch::admits(const Peer& peer) const {
+  const UserHas has = what_has(peer.uid);
+  return admits_session(limits_for(has), peer.uid, has);
+}
+
+UserHas Dispatch::what_has(UserId user) const {
+  const auto found = users_.find(user);
+  const Presence is = found == users_.end() ? Presence{} : found->second;
+  return {is.sessions, arbiter_.use_of(user), os_locks_.calls_pending(user), is.ahead};
+}
+
+UserLimits Dispatch::limits_for(const UserHas& has) const {
+  const auto counts = arbiter_.counts();
+  const UserHas all{clients_.size(),
+                    {.held = counts.holders, .waiting = counts.waiters},
+                    os_locks_.calls_pending(),
+                    ahead_};
+  return locketd::limits_for(has, limits_, descriptors_for_users_, all.descriptors());
+}
+
+// One is no more than any request may bring.
+std::expected<void, Error> Dispatch::came_ahead(SessionId session, std::size_t descriptors) {
+  Client& client = clients_.at(session);
+  if (client.ahead == descriptors) return {};
+  Presence& user = users_.at(client.peer->uid);
+  user.ahead += descriptors - client.ahead;
+  ahead_ += descriptors - client.ahead;
+  client.ahead = descriptors;
+  if (descriptors <= 1) return {};
+  const UserHas has = what_has(client.peer->uid);
+  return descriptors_left(limits_for(has), client.peer->uid, has);
+}
+
+}  // namespace locketd

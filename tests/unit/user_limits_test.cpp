@@ -1,0 +1,49 @@
+#include "daemon/user_limits.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace locketd {
+namespace {
+
+// Users who take what they may, one after the other.
+std::vector<std::size_t> greedy(std::size_t users, std::size_t for_users) {
+  std::vector<std::size_t> taken;
+  std::size_t all = 0;
+  for (UserId user = 0; user < users; ++user) {
+    UserHas has;
+    while (admits_claim(limits_for(has, {}, for_users, all), user, has, {})) {
+      ++has.claims.held;
+      ++all;
+    }
+    taken.push_back(has.claims.held);
+  }
+  return taken;
+}
+
+TEST(UserLimits, However_many_have_as_much_as_they_may_the_next_one_finds_something_C15) {
+  EXPECT_EQ(greedy(5, 1024), (std::vector<std::size_t>{512, 256, 128, 64, 32}));
+}
+
+TEST(UserLimits, What_others_give_back_is_had_again) {
+  const UserHas has{.sessions = 50, .claims = {.held = 156}, .calls = 0};  // 256 descriptors
+  EXPECT_FALSE(admits_claim(limits_for(has, {}, 1024, 256 + 512), 1, has, {}));
+  EXPECT_TRUE(admits_claim(limits_for(has, {}, 1024, 256), 1, has, {}));
+}
+
+TEST(UserLimits, A_number_holds_whatever_others_have) {
+  const UserLimits limits{.descriptors = 300};
+  const UserHas has{.sessions = 100, .claims = {}, .calls = 99};
+  EXPECT_TRUE(admits_session(limits_for(has, limits, 100, 500), 1, has));
+  const UserHas more{.sessions = 100, .claims = {}, .calls = 100};
+  EXPECT_FALSE(admits_session(limits_for(more, limits, 10'000, 300), 1, more));
+}
+
+TEST(UserLimits, Nothing_is_left_where_others_have_more_than_there_is) {
+  const UserHas has;
+  EXPECT_FALSE(admits_session(limits_for(has, {}, 10, 20), 1, has));
+}
+
+}  // namespace
+}  // namespace locketd
