@@ -29,6 +29,11 @@ bool is_shortage(int os_error) {
   return os_error == EMFILE || os_error == ENFILE || os_error == ENOMEM || os_error == ENOLCK;
 }
 
+std::string why_not(int os_error) {
+  if (os_error != kLockedAlready) return std::strerror(os_error);
+  return "what was passed is locked already: open the file once more for each lock";
+}
+
 double seconds_between(Monotonic from, Monotonic to) {
   const double seconds = proto::Seconds(to - from).count();
   return std::round(seconds * 1e6) / 1e6;
@@ -97,7 +102,7 @@ void Dispatch::perform(const Refused& event) {
     case Refused::Why::os_failed:
       failure.error = {
           is_shortage(event.cause.os_error) ? Errc::limit_reached : Errc::bad_file,
-          fmt::format("cannot lock {}: {}", claim.path, std::strerror(event.cause.os_error))};
+          fmt::format("cannot lock {}: {}", claim.path, why_not(event.cause.os_error))};
       break;
     case Refused::Why::lost:
       failure.error = {

@@ -7,7 +7,9 @@
 //  1. The loop's thread calls nothing on a file that is not known to be local, not even close(2):
 //     SlowFiles and ExternalWaits do (C15). On a local file it calls what it needs and no more.
 //  2. A call that is under way shares the file's custody, so that no other one closes it meanwhile.
-//  3. Nothing is tried or checked on a file while it is being unlocked, else the kernel would tell
+//  3. No open file description has two locks: where others of ours share a file's, the kernel would
+//     grant one that has it already once more, and whoever ends first would unlock both.
+//  4. Nothing is tried or checked on a file while it is being unlocked, else the kernel would tell
 //     of an external holder, or of a lock that is about to be gone.
 
 #pragma once
@@ -43,7 +45,7 @@ class FlockLocks final : public OsLocks {
   void check_lock(Ticket ticket, Mode mode) override;
   void abandon(Ticket ticket) override;
   void unlock(Ticket ticket) override;
-  void disown(Ticket ticket) override { files_.at(ticket).locked = false; }
+  void disown(Ticket ticket) override { set_locked(files_.at(ticket), false); }
   void discard(Ticket ticket) override;
 
   // Closes the descriptors without unlocking, so that holders keep their locks when the daemon ends
@@ -58,6 +60,7 @@ class FlockLocks final : public OsLocks {
     FileId id;
     SlowFiles::User user = 0;
     bool local = true;
+    Mode mode = Mode::exclusive;  // last asked for
     bool locked = false;
   };
   // Who asked for a lock while the file was being unlocked.
@@ -71,6 +74,8 @@ class FlockLocks final : public OsLocks {
     std::vector<Deferred> deferred;
   };
 
+  void set_locked(Custody& custody, bool locked);
+  bool is_shared(const Custody& custody) const;
   bool defer(const Custody& custody, const Deferred& request);
   void ask_slowly(const Custody& custody, const Deferred& request);
   void unlock_slowly(const FileId& id, SharedFile file, SlowFiles::User user);
@@ -82,6 +87,7 @@ class FlockLocks final : public OsLocks {
   Report report_;
   boost::unordered_flat_map<Ticket, Custody> files_;
   boost::unordered_flat_map<FileId, Unlocking, HashFile> unlocking_;
+  boost::unordered_flat_map<FileId, std::size_t, HashFile> sharers_;  // of those that have any
   SlowFiles slow_;
   ExternalWaits waits_;  // last: its threads use all of the above
 };

@@ -27,6 +27,12 @@ int try_flock(int descriptor, Mode mode) {
   return ::flock(descriptor, operation(mode) | LOCK_NB) == 0 ? 0 : errno;
 }
 
+// Where others of ours have the lock and share it.
+int try_sharing(int descriptor) {
+  if (held_flock(descriptor).value_or(std::nullopt)) return kLockedAlready;
+  return try_flock(descriptor, Mode::shared);
+}
+
 // That it cannot be found out is not that there is none.
 int check_flock(int descriptor, Mode mode) {
   const auto held = held_flock(descriptor);
@@ -98,16 +104,19 @@ std::size_t FlockLocks::calls_pending() const {
 }
 
 void FlockLocks::try_lock(Ticket ticket, Mode mode) {
-  const Custody& custody = files_.at(ticket);
+  Custody& custody = files_.at(ticket);
+  custody.mode = mode;
   if (custody.local) {
-    ended(ticket, try_flock(custody.file->get(), mode));
+    const int descriptor = custody.file->get();
+    ended(ticket, is_shared(custody) ? try_sharing(descriptor) : try_flock(descriptor, mode));
   } else if (!defer(custody, {ticket, mode, false})) {
     ask_slowly(custody, {ticket, mode, false});
   }
 }
 
 void FlockLocks::look_again(Ticket ticket, Mode mode) {
-  const Custody& custody = files_.at(ticket);
+  Custody& custody = files_.at(ticket);
+  custody.mode = mode;
   const int descriptor = custody.file->get();
   const auto own = held_flock(descriptor);
   const bool askable = custody.local && own && !*own;
@@ -115,7 +124,8 @@ void FlockLocks::look_again(Ticket ticket, Mode mode) {
 }
 
 void FlockLocks::check_lock(Ticket ticket, Mode mode) {
-  const Custody& custody = files_.at(ticket);
+  Custody& custody = files_.at(ticket);
+  custody.mode = mode;
   if (custody.local) {
     ended(ticket, check_flock(custody.file->get(), mode));
   } else if (!defer(custody, {ticket, mode, true})) {
@@ -124,13 +134,15 @@ void FlockLocks::check_lock(Ticket ticket, Mode mode) {
 }
 
 void FlockLocks::await_lock(Ticket ticket, Mode mode) {
-  const Custody& custody = files_.at(ticket);
+  Custody& custody = files_.at(ticket);
+  custody.mode = mode;
   waits_.start(ticket, {custody.file->get(), custody.user, custody.local}, operation(mode));
 }
 
 void FlockLocks::unlock(Ticket ticket) {
   Custody& custody = files_.at(ticket);
-  if (!std::exchange(custody.locked, false)) return;
+  if (!custody.locked) return;
+  set_locked(custody, false);
   if (custody.local) {
     ::flock(custody.file->get(), LOCK_UN);
   } else {
@@ -149,12 +161,14 @@ void FlockLocks::abandon(Ticket ticket) {
 void FlockLocks::discard(Ticket ticket) {
   const auto found = files_.find(ticket);
   if (found == files_.end()) return;
+  const bool locked = found->second.locked;
+  set_locked(found->second, false);
   // No reference to the file stays here: the last one closes it.
   Custody custody = std::move(found->second);
   files_.erase(found);
   if (custody.local) {
-    if (custody.locked) ::flock(custody.file->get(), LOCK_UN);
-  } else if (custody.locked) {
+    if (locked) ::flock(custody.file->get(), LOCK_UN);
+  } else if (locked) {
     unlock_slowly(custody.id, std::move(custody.file), custody.user);
   } else {
     close_slowly(std::move(custody.file), custody.user);
@@ -171,6 +185,17 @@ bool FlockLocks::finish(std::chrono::steady_clock::duration patience) {
   return slow_.finish(deadline + patience) && left;
 }
 
+void FlockLocks::set_locked(Custody& custody, bool locked) {
+  if (std::exchange(custody.locked, locked) == locked || custody.mode != Mode::shared) return;
+  std::size_t& sharers = sharers_[custody.id];
+  sharers += locked ? 1 : -1;
+  if (sharers == 0) sharers_.erase(custody.id);
+}
+
+bool FlockLocks::is_shared(const Custody& custody) const {
+  return custody.mode == Mode::shared && sharers_.contains(custody.id);
+}
+
 bool FlockLocks::defer(const Custody& custody, const Deferred& request) {
   const auto found = unlocking_.find(custody.id);
   if (found == unlocking_.end()) return false;
@@ -179,8 +204,10 @@ bool FlockLocks::defer(const Custody& custody, const Deferred& request) {
 }
 
 void FlockLocks::ask_slowly(const Custody& custody, const Deferred& request) {
-  auto call = [file = custody.file, mode = request.mode, check = request.check] {
-    return check ? check_slow_flock(file->get(), mode) : try_flock(file->get(), mode);
+  auto call = [file = custody.file, mode = request.mode, check = request.check,
+               shared = is_shared(custody)] {
+    if (check) return check_slow_flock(file->get(), mode);
+    return shared ? try_sharing(file->get()) : try_flock(file->get(), mode);
   };
   const auto report = [this, ticket = request.ticket](int error) { ended(ticket, error); };
   if (!slow_.run(custody.user, std::move(call), report)) ended(request.ticket, ENOMEM);
@@ -210,7 +237,7 @@ void FlockLocks::unlocked(const FileId& id) {
 
 void FlockLocks::ended(Ticket ticket, int error) {
   const bool busy = error == EWOULDBLOCK || error == EINTR;
-  files_.at(ticket).locked = error == 0;
+  set_locked(files_.at(ticket), error == 0);
   report_(ticket, error == 0 ? OsResult::locked : busy ? OsResult::busy : OsResult::failed, error);
 }
 

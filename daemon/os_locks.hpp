@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <expected>
 #include <functional>
@@ -17,6 +18,9 @@
 #include "proto/lock_file.hpp"
 
 namespace locketd {
+
+// Not of flock(2)'s.
+inline constexpr int kLockedAlready = EALREADY;
 
 struct PassedFile {
   locket::proto::Descriptor descriptor;
@@ -55,6 +59,7 @@ class OsLocks {
   // It stays in custody here.
   [[nodiscard]] virtual int descriptor(Ticket ticket) const = 0;
 
+  // Fails with kLockedAlready where another ticket's lock is this very open file description's.
   virtual void try_lock(Ticket ticket, Mode mode) = 0;
 
   // As try_lock(), where a holder of ours should be in the way, and has perhaps let go. Says busy

@@ -191,5 +191,45 @@ TEST_F(Kernel, The_library_tells_people_which_outsider_holds_the_lock_C13) {
   EXPECT_NE(answer.find("flock"), std::string::npos) << answer;
 }
 
+// ---- One open file description, which the kernel has one lock for ----
+
+TEST_F(Kernel, A_lock_is_not_shared_with_its_own_open_file_description_and_stays_C6) {
+  const proto::Descriptor file = open_file(path);
+  const proto::Descriptor own = open_file(path);
+  const Json shared{{"path", path}, {"mode", "shared"}};
+  const Token first = ann.granted(ann.start("acquire", shared, {file.get()}));
+  const proto::Descriptor copy(::dup(file.get()));
+  for (RawClient* client : {&ann, &bob}) {
+    const Json error = client->error(client->start("acquire", shared, {copy.get()}));
+    EXPECT_EQ(name_of(error), "bad_file");
+    EXPECT_NE(error["message"].get<std::string>().find("open the file once more"),
+              std::string::npos);
+  }
+  bob.granted(bob.start("acquire", shared, {own.get()}));
+  bob.close();
+  ASSERT_TRUE(eventually([&] { return cal.list().size() == 1; }));
+  EXPECT_FALSE(kernel_admits(path));
+  ann.release(first);
+  EXPECT_TRUE(kernel_admits(path));
+}
+
+TEST_F(Kernel, Waiters_with_one_open_file_description_have_its_lock_one_after_the_other_C6) {
+  const proto::Descriptor file = open_file(path);
+  const Json params{{"path", path}};
+  const Token first = ann.granted(ann.start("acquire", params, {file.get()}));
+  const Id second = bob.start("acquire", params, {file.get()});
+  const Id third = cal.start("acquire", params, {file.get()});
+  ASSERT_TRUE(bob.waits(second));
+  ASSERT_TRUE(cal.waits(third));
+  bob.close();  // whose end takes nothing from the holder
+  ASSERT_TRUE(eventually_waiting(1));
+  EXPECT_FALSE(kernel_admits(path));
+  ann.release(first);
+  const Token last = cal.granted(third);
+  EXPECT_FALSE(kernel_admits(path));
+  cal.release(last);
+  EXPECT_TRUE(kernel_admits(path));
+}
+
 }  // namespace
 }  // namespace locket::test
