@@ -263,6 +263,7 @@ void Arbiter::hold(Record& record, Token token) {
   record.token = token;
   by_token_.emplace(std::pair{record.claim.session, token}, &record);
   ++holders_;
+  ++record.session->held;
   Use& use = users_[record.claim.user];
   --use.waiting;
   ++use.held;
@@ -299,7 +300,7 @@ void Arbiter::erase(Record& record) {
   }
   lock.at_once.erase(record.ticket);
   lock.looked.erase(record.ticket);
-  if (record.held) --holders_;
+  if (record.held) --holders_, --record.session->held;
   if (record.held && record.claim.mode == Mode::exclusive) --lock.exclusive;
   if (record.held || record.returning) by_token_.erase({record.claim.session, record.token});
   if (record.timed()) deadlines_.erase({record.deadline, record.ticket});

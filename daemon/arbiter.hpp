@@ -218,7 +218,7 @@ class Arbiter {
 
   // The sessions that hold the lock which this ticket waits for.
   [[nodiscard]] std::vector<SessionId> blockers(Ticket ticket) const;
-  [[nodiscard]] std::vector<SessionId> blockers(const std::vector<Ticket>& tickets) const;
+  [[nodiscard]] std::vector<FileId> files_of(const std::vector<Ticket>& tickets) const;
   [[nodiscard]] std::vector<SessionId> holding_sessions() const;
 
   std::optional<Event> next_event();
@@ -228,6 +228,9 @@ class Arbiter {
   using Visitor = std::function<bool(const Entry& entry, bool external)>;
   void visit(const Cursor& after, const Visitor& visitor) const;
   void visit(const FileId& file, const Cursor& after, const Visitor& visitor) const;
+
+  // Of that lock, from behind that ticket on.
+  void visit_holders(const FileId& file, Ticket after, const Visitor& visitor) const;
 
   // Of what the session holds by that token.
   [[nodiscard]] std::optional<Ticket> ticket_of(SessionId session, Token token) const;

@@ -72,6 +72,7 @@ struct Arbiter::Lock {
 };
 
 struct Arbiter::Session {
+  std::size_t held = 0;  // of the records
   intrusive::list<Record, intrusive::member_hook<Record, InSession, &Record::in_session>> records;
 };
 

@@ -17,23 +17,21 @@ std::vector<SessionId> Arbiter::blockers(Ticket ticket) const {
   return sessions;
 }
 
-std::vector<SessionId> Arbiter::blockers(const std::vector<Ticket>& tickets) const {
-  std::vector<SessionId> sessions;
+std::vector<FileId> Arbiter::files_of(const std::vector<Ticket>& tickets) const {
+  std::vector<FileId> files;
   std::set<LockId> seen;
   for (const Ticket ticket : tickets) {
     const auto found = records_.find(ticket);
     if (found == records_.end() || !seen.insert(found->second->lock).second) continue;
-    const auto more = blockers(ticket);
-    sessions.insert(sessions.end(), more.begin(), more.end());
+    files.push_back(found->second->claim.file);
   }
-  return sessions;
+  return files;
 }
 
 std::vector<SessionId> Arbiter::holding_sessions() const {
   std::vector<SessionId> sessions;
   for (const auto& [session, entry] : sessions_) {
-    const auto held = [](const Record& record) { return record.held; };
-    if (std::ranges::any_of(entry->records, held)) sessions.push_back(session);
+    if (entry->held > 0) sessions.push_back(session);
   }
   return sessions;
 }
@@ -65,6 +63,14 @@ void Arbiter::visit(const Cursor& after, const Visitor& visitor) const {
 void Arbiter::visit(const FileId& file, const Cursor& after, const Visitor& visitor) const {
   const auto found = by_file_.find(file);
   if (found != by_file_.end()) visit_lock(*found->second, after.ticket, visitor);
+}
+
+void Arbiter::visit_holders(const FileId& file, Ticket after, const Visitor& visitor) const {
+  const auto found = by_file_.find(file);
+  if (found == by_file_.end()) return;
+  const Lock& lock = *found->second;
+  auto holder = lock.holders.upper_bound(after);
+  while (holder != lock.holders.end() && visitor(*holder, lock.external)) ++holder;
 }
 
 std::optional<Ticket> Arbiter::ticket_of(SessionId session, Token token) const {

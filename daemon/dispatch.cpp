@@ -26,9 +26,6 @@ std::unexpected<Error> fail(Errc code, std::string message) {
   return std::unexpected(Error{code, std::move(message)});
 }
 
-// So many take some milliseconds, where all texts are as long as they can be.
-constexpr std::size_t kRefusalsAtOnce = 64;
-
 // Of one session, unanswered: lists are answered one a pass, so that they could pile up.
 constexpr std::size_t kMaxPendingLists = 64;
 
@@ -141,25 +138,6 @@ void Dispatch::see_to_time() {
   end_recovery_in_time();
   keep_one();
   incidents_.see_to_time(sessions_.now().steady);
-}
-
-// One pass: what comes in by the draining is answered in the next, after others had their turn, so
-// that a client who never stops talking cannot keep the loop here (C15).
-void Dispatch::settle() {
-  see_to_time();
-  const auto due = arbiter_.due(sessions_.now().steady, kRefusalsAtOnce);
-  if (due.empty() && lists_.empty()) return;
-
-  const auto heard = last_list_;
-  if (std::exchange(fresh_list_, false)) {
-    drain(arbiter_.holding_sessions());
-  } else {
-    drain(arbiter_.blockers(due));
-  }
-  heard_lists_ = heard;
-  arbiter_.expire(due);
-  pump();
-  if (answer_one_list() || !due.empty()) sessions_.settle_later();
 }
 
 std::optional<Monotonic> Dispatch::next_deadline() const {
@@ -382,13 +360,6 @@ void Dispatch::pump() {
   while (const auto event = arbiter_.next_event()) {
     std::visit([this](const auto& what) { perform(what); }, *event);
   }
-}
-
-void Dispatch::drain(std::vector<SessionId> sessions) {
-  std::ranges::sort(sessions);
-  const auto repeated = std::ranges::unique(sessions);
-  sessions.erase(repeated.begin(), repeated.end());
-  for (const SessionId session : sessions) sessions_.drain(session);
 }
 
 }  // namespace locketd

@@ -118,25 +118,6 @@ void Dispatch::reply(SessionId session, std::optional<RequestId> id, proto::Answ
   sessions_.send(session, proto::encode(proto::Reply{id, std::move(answer)}));
 }
 
-// Of the session that comes after the one that had its turn, and reads its answers. A list that
-// came by the draining waits for the next pass. False where there is none to be answered before
-// something happens.
-bool Dispatch::answer_one_list() {
-  const auto can = [this](const auto& entry) { return !sessions_.is_behind(entry.first); };
-  const auto next = lists_.upper_bound(last_listed_);
-  auto turn = std::find_if(next, lists_.end(), can);
-  if (turn == lists_.end()) turn = std::find_if(lists_.begin(), next, can);
-  if (turn == lists_.end() || !can(*turn)) return false;
-  auto& [session, lists] = *turn;
-  const PendingList& pending = lists.front();
-  if (pending.number > heard_lists_) return true;
-  last_listed_ = session;
-  reply(session, pending.request, page_of(pending.list));
-  lists.pop_front();
-  if (lists.empty()) lists_.erase(turn);
-  return true;
-}
-
 // Looked up in /proc anew after a while: a process may change its name, and a page has many rows.
 const std::string& Dispatch::command_shown(const Client& client) const {
   constexpr std::chrono::milliseconds kFresh{20};

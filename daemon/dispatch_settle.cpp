@@ -1,0 +1,111 @@
+// Of dispatch.hpp: what waits until holders have been heard (invariants 1 and 3).
+//
+// Each is heard as far as its socket had something when it was its turn, which was after the claim
+// or the list came: so a release that returned before is heard before the answer (C7).
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/dispatch.hpp"
+
+namespace locketd {
+
+namespace {
+
+// So many take some milliseconds, where all texts are as long as they can be.
+constexpr std::size_t kRefusalsAtOnce = 64;
+
+// To look into a socket takes a microsecond or so; who has much to say is heard no further than it
+// had said it.
+constexpr std::size_t kHeardAtOnce = 256;
+
+}  // namespace
+
+// One pass: what comes in by the draining is answered in the next, after others had their turn, so
+// that a client who never stops talking cannot keep the loop here (C15).
+void Dispatch::settle() {
+  see_to_time();
+  const bool refusing = refuse_those_due();
+  const bool listing = answer_lists();
+  if (refusing || listing) sessions_.settle_later();
+}
+
+// False where nobody is due.
+bool Dispatch::refuse_those_due() {
+  if (due_.empty()) {
+    due_ = arbiter_.due(sessions_.now().steady, kRefusalsAtOnce);
+    if (due_.empty()) return false;
+    unheard_files_ = arbiter_.files_of(due_);
+  }
+  if (!hear_holders()) return true;
+  arbiter_.expire(std::exchange(due_, {}));
+  pump();
+  return true;
+}
+
+// False where there is none to be answered before something happens.
+bool Dispatch::answer_lists() {
+  if (unheard_sessions_.empty()) {
+    if (lists_.empty()) return false;
+    hearing_for_ = last_list_;
+    if (std::exchange(fresh_list_, false)) unheard_sessions_ = arbiter_.holding_sessions();
+  }
+  const bool all = hear_sessions();
+  if (all) heard_lists_ = hearing_for_;
+  return answer_one_list() || !all;
+}
+
+// Of the files of those who are due; a file's in the order of their tickets. True when all have
+// been.
+bool Dispatch::hear_holders() {
+  std::vector<SessionId> sessions;
+  while (!unheard_files_.empty() && sessions.size() < kHeardAtOnce) {
+    bool all = true;
+    arbiter_.visit_holders(unheard_files_.back(), heard_holder_, [&](const Entry& entry, bool) {
+      all = sessions.size() < kHeardAtOnce;
+      if (!all) return false;
+      sessions.push_back(entry.claim.session);
+      heard_holder_ = entry.ticket;
+      return true;
+    });
+    if (!all) break;
+    unheard_files_.pop_back();
+    heard_holder_ = 0;
+  }
+  std::ranges::sort(sessions);
+  const auto repeated = std::ranges::unique(sessions);
+  sessions.erase(repeated.begin(), repeated.end());
+  for (const SessionId session : sessions) sessions_.drain(session);
+  return unheard_files_.empty();
+}
+
+// Of those that held something when the list came. True when all have been.
+bool Dispatch::hear_sessions() {
+  for (std::size_t heard = 0; heard < kHeardAtOnce && !unheard_sessions_.empty(); ++heard) {
+    const SessionId session = unheard_sessions_.back();
+    unheard_sessions_.pop_back();
+    sessions_.drain(session);
+  }
+  return unheard_sessions_.empty();
+}
+
+// Of the session that comes after the one that had its turn, and reads its answers. A list that
+// came by the draining waits for the next pass. False where there is none to be answered before
+// something happens.
+bool Dispatch::answer_one_list() {
+  const auto can = [this](const auto& entry) { return !sessions_.is_behind(entry.first); };
+  const auto next = lists_.upper_bound(last_listed_);
+  auto turn = std::find_if(next, lists_.end(), can);
+  if (turn == lists_.end()) turn = std::find_if(lists_.begin(), next, can);
+  if (turn == lists_.end() || !can(*turn)) return false;
+  auto& [session, lists] = *turn;
+  const PendingList& pending = lists.front();
+  if (pending.number > heard_lists_) return true;
+  last_listed_ = session;
+  reply(session, pending.request, page_of(pending.list));
+  lists.pop_front();
+  if (lists.empty()) lists_.erase(turn);
+  return true;
+}
+
+}  // namespace locketd

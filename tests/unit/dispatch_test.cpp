@@ -1,0 +1,141 @@
+// What a pass of settle() does, with a kernel and sessions that are none.
+
+#include "daemon/dispatch.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proto/codec.hpp"
+#include "proto/limits.hpp"
+#include "tests/fuzz/fake_kernel.hpp"
+
+namespace locketd {
+namespace {
+
+namespace proto = locket::proto;
+
+// dispatch_settle.cpp
+constexpr std::size_t kHeardAtOnce = 256;
+
+class Passes : public ::testing::Test, public Sessions {
+ protected:
+  Passes() {
+    kernel.prompt = true;
+    kernel.on_adopt = [](Ticket, const FileId&) {};
+    kernel.on_discard = [](Ticket) {};
+  }
+
+  // Sessions, for dispatch.
+  Instant now() const override { return {Monotonic(std::chrono::hours(1)), {}}; }
+  void send(SessionId session, std::string line) override {
+    lines[session].push_back(std::move(line));
+  }
+  void drain(SessionId session) override {
+    ++drained;
+    heard.insert(session);
+    if (const auto found = inbox.find(session); found != inbox.end()) {
+      const std::string line = std::exchange(found->second, {});
+      if (!line.empty()) say(session, line);
+    }
+  }
+  void settle_later() override { settle_wanted = true; }
+  bool is_behind(SessionId) const override { return false; }
+  std::size_t keeps() const override { return 0; }
+  bool keep(SessionId, const std::string&, const std::vector<int>&) override { return true; }
+
+  void open(SessionId session) {
+    dispatch.opened(session, peers[session]);
+    say(session, encoded({0, proto::Hello{proto::kProtocolVersion, {}, {}}}));
+  }
+  void say(SessionId session, std::string line, bool with_file = false) {
+    std::deque<proto::Descriptor> files;
+    if (with_file) files.emplace_back(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
+    EXPECT_TRUE(dispatch.received(session, line, files));
+  }
+  static std::string encoded(const proto::Request& request) {
+    std::string line = proto::encode(request);
+    line.pop_back();  // the line feed
+    return line;
+  }
+  void acquire(SessionId session, Mode mode, std::optional<proto::Seconds> timeout = {}) {
+    say(session, encoded({1, proto::Acquire{"/file", mode, timeout, {}}}), true);
+  }
+  [[nodiscard]] Token token_of(SessionId session) const {
+    const auto reply = proto::decode_reply(lines.at(session).back());
+    return std::get<proto::Grant>(reply->answer).token;
+  }
+
+  // Until that session is told something, and how many are heard in a pass at most.
+  std::size_t settle_until_told(SessionId session) {
+    const std::size_t before = lines[session].size();
+    std::size_t most = 0;
+    for (int pass = 0; pass < 100 && lines[session].size() == before; ++pass) {
+      drained = 0;
+      settle_wanted = false;
+      dispatch.settle();
+      most = std::max(most, drained);
+    }
+    EXPECT_EQ(lines[session].size(), before + 1);
+    return most;
+  }
+
+  const proto::Descriptor file{::memfd_create("lock", MFD_CLOEXEC)};
+  locket::fuzz::FakeKernel kernel;
+  Dispatch dispatch{*this, kernel, "/test.sock"};
+  std::map<SessionId, Peer> peers;
+  std::map<SessionId, std::vector<std::string>> lines;
+  std::map<SessionId, std::string> inbox;  // unheard
+  std::set<SessionId> heard;
+  std::size_t drained = 0;
+  bool settle_wanted = false;
+};
+
+constexpr SessionId kHolders = 1000;
+constexpr SessionId kOther = kHolders + 1;
+
+TEST_F(Passes, Hear_all_holders_before_a_refusal_and_never_many_at_once_C15) {
+  for (SessionId session = 1; session <= kHolders; ++session) {
+    open(session);
+    acquire(session, Mode::shared);
+  }
+  open(kOther);
+  acquire(kOther, Mode::exclusive, proto::Seconds(0));
+  EXPECT_EQ(settle_until_told(kOther), kHeardAtOnce);
+  EXPECT_EQ(heard.size(), kHolders);
+  EXPECT_NE(lines[kOther].back().find("timed_out"), std::string::npos);
+}
+
+TEST_F(Passes, Hear_all_holders_before_a_list_and_never_many_at_once_C15) {
+  for (SessionId session = 1; session <= kHolders; ++session) {
+    open(session);
+    acquire(session, Mode::shared);
+  }
+  open(kOther);
+  say(kOther, encoded({1, proto::List{}}));
+  EXPECT_EQ(settle_until_told(kOther), kHeardAtOnce);
+  EXPECT_EQ(heard.size(), kHolders);
+}
+
+TEST_F(Passes, Whoever_let_go_before_is_heard_in_time_C7) {
+  for (SessionId session = 1; session <= kHolders; ++session) {
+    open(session);
+    acquire(session, Mode::shared);
+    inbox[session] = encoded({std::nullopt, proto::Release{token_of(session)}});
+  }
+  open(kOther);
+  acquire(kOther, Mode::exclusive, proto::Seconds(0));
+  settle_until_told(kOther);
+  EXPECT_GT(token_of(kOther), 0);
+  for (SessionId session = 1; session <= kOther; ++session) dispatch.closed(session);
+}
+
+}  // namespace
+}  // namespace locketd
