@@ -51,7 +51,8 @@ UserLimits limits_for(const UserHas& has, const UserLimits& limits, std::size_t 
                       std::size_t kept_for_all) {
   UserLimits its = limits;
   const std::size_t others = kept_for_all - has.descriptors();
-  if (its.descriptors == 0) its.descriptors = (for_users - std::min(for_users, others)) / 2;
+  const std::size_t rest = for_users - std::min(for_users, others);
+  if (its.descriptors == 0) its.descriptors = rest - (rest + 7) / 8;
   return its;
 }
 

@@ -20,7 +20,7 @@ struct UserLimits {
   std::size_t held = 65'536;
   std::size_t waiting = 65'536;
   std::size_t text = 32 * 1024 * 1024;  // 256 bytes for each of as many of both
-  std::size_t descriptors = 0;          // 0: as many as are then left for all others
+  std::size_t descriptors = 0;          // 0: seven eighths of what is not kept for others
 };
 
 struct UserHas {
@@ -36,9 +36,8 @@ struct UserHas {
 // How many descriptors there are for users: all that the daemon may have, but for its own.
 std::size_t descriptors_for_users();
 
-// The limits for this user, with that put in numbers: half of what is not kept for others. So
-// however many have as much as they may, each who comes finds some (C15): one user alone can have
-// half of all, a second one half of the rest.
+// The limits for this user, with that put in numbers: seven eighths of what is not kept for others.
+// So whoever has as much as he may leaves an eighth of what he found to those who come (C15).
 UserLimits limits_for(const UserHas& has, const UserLimits& limits, std::size_t for_users,
                       std::size_t kept_for_all);
 

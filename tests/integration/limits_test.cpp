@@ -187,17 +187,17 @@ TEST_F(Limits, Descriptors_that_come_ahead_of_their_requests_are_their_users_C15
 
 TEST_F(Limits, Users_who_have_all_that_they_may_leave_some_for_others_C15) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can be several users";
-  start({}, 128);
+  start({}, 1024);
   const auto take_all = [&] {
     static std::deque<RawClient> clients;
     do {
       greet(clients.emplace_back(socket_, RawClient::Greeting::none));
-    } while (clients.size() < 100 && clients.back().next()->contains("result"));
+    } while (clients.size() < 1000 && clients.back().next()->contains("result"));
   };
   const Bystander one(kNobody, take_all);
   const Bystander two(kNobody - 1, take_all);
   RawClient client(socket_);
-  EXPECT_GT(client.call("status")["sessions"], 30);
+  EXPECT_GT(client.call("status")["sessions"], 450);
   client.lock(folder_ / "a");
   client.lock(folder_ / "b");
 }

@@ -22,13 +22,13 @@ std::vector<std::size_t> greedy(std::size_t users, std::size_t for_users) {
   return taken;
 }
 
-TEST(UserLimits, However_many_have_as_much_as_they_may_the_next_one_finds_something_C15) {
-  EXPECT_EQ(greedy(5, 1024), (std::vector<std::size_t>{512, 256, 128, 64, 32}));
+TEST(UserLimits, Whoever_has_as_much_as_he_may_leaves_an_eighth_to_the_next_C15) {
+  EXPECT_EQ(greedy(3, 1024), (std::vector<std::size_t>{896, 112, 14}));
 }
 
 TEST(UserLimits, What_others_give_back_is_had_again) {
   const UserHas has{.sessions = 50, .claims = {.held = 156}, .calls = 0};  // 256 descriptors
-  EXPECT_FALSE(admits_claim(limits_for(has, {}, 1024, 256 + 512), 1, has, {}));
+  EXPECT_FALSE(admits_claim(limits_for(has, {}, 1024, 256 + 740), 1, has, {}));
   EXPECT_TRUE(admits_claim(limits_for(has, {}, 1024, 256), 1, has, {}));
 }
 
