@@ -50,7 +50,8 @@ std::size_t descriptors_for_users() {
 UserLimits limits_for(const UserHas& has, const UserLimits& limits, std::size_t for_users,
                       std::size_t kept_for_all) {
   UserLimits its = limits;
-  const std::size_t others = kept_for_all - has.descriptors();
+  // A call can have ended since this user's were counted, and before all were.
+  const std::size_t others = kept_for_all - std::min(kept_for_all, has.descriptors());
   const std::size_t rest = for_users - std::min(for_users, others);
   if (its.descriptors == 0) its.descriptors = rest - (rest + 7) / 8;
   return its;

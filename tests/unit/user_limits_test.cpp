@@ -32,6 +32,12 @@ TEST(UserLimits, What_others_give_back_is_had_again) {
   EXPECT_TRUE(admits_claim(limits_for(has, {}, 1024, 256), 1, has, {}));
 }
 
+// A thread's call can end between the look at the user's and the one at all.
+TEST(UserLimits, A_call_that_has_just_ended_takes_nothing_from_its_user) {
+  const UserHas has{.sessions = 1, .claims = {}, .calls = 1};
+  EXPECT_TRUE(admits_claim(limits_for(has, {}, 1024, 2), 1, has, {}));
+}
+
 TEST(UserLimits, A_number_holds_whatever_others_have) {
   const UserLimits limits{.descriptors = 300};
   const UserHas has{.sessions = 100, .claims = {}, .calls = 99};
