@@ -58,6 +58,11 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const
   report.grants = counts.grants;
   report.descriptors = descriptors_open();
   report.descriptor_limit = descriptor_limit();
+  const UserHas has = what_has(client.peer->uid);
+  report.user = {{has.sessions, limits_.sessions},
+                 {has.claims.held, limits_.held},
+                 {has.claims.waiting, limits_.waiting},
+                 {has.descriptors(), limits_.descriptors}};
   reply(client.session, request.id, std::move(report));
   return {};
 }

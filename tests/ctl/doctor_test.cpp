@@ -92,6 +92,7 @@ TEST_F(CtlDoctor, A_healthy_daemon_is_no_problem) {
                                         ", as this library; both speak protocol " +
                                         std::to_string(proto::kProtocolVersion));
   EXPECT_THAT(report.text("limits"), HasSubstr(" descriptors are open"));
+  EXPECT_THAT(report.text("user limits"), StartsWith("you have 1 of 8192 sessions, 0 of 65536 "));
   EXPECT_NE(report.state("service"), "problem");
 }
 
@@ -171,11 +172,18 @@ TEST_F(CtlDoctor, A_daemon_of_another_version_is_worth_a_warning) {
   status.version = "0.0.9";
   status.descriptors = 900;
   status.descriptor_limit = 1024;
+  status.user.sessions = {8, 100};
+  status.user.held = {7, 8};
   old.reply(old.next().id, status);
   const Report report = report_of(doctor.wait());
   EXPECT_EQ(report.state("version"), "warning");
   EXPECT_THAT(report.text("version"), StartsWith("the daemon's is 0.0.9, this library's "));
   expect_problem(report, "limits", "900 of 1024 descriptors are open");
+  EXPECT_EQ(report.state("user limits"), "warning");
+  EXPECT_EQ(report.text("user limits"),
+            "you have 8 of 100 sessions, 7 of 8 locks held: more is soon refused");
+  EXPECT_THAT(std::string(report.of("user limits")["advice"]),
+              HasSubstr("raise max-held-per-user in"));
 }
 
 // ---- A path ----
