@@ -163,12 +163,22 @@ void tell_failed(const char* what, const Tell& tell) {
                "use a lock file on a local file system"));
 }
 
-// NFS grants an exclusive lock only to who has the file open for writing (flock(2)), and those who
-// may read it open it for reading.
+// NFS grants an exclusive lock to him alone who has the file open for writing (flock(2)).
 bool refuses_exclusive(const Subject& subject, const Tell& tell) {
-  if (!wants_writable(file_system_of(subject))) return false;
+  const auto magic = file_system_of(subject).magic;
+  if (!proto::wants_writable(magic, proto::Mode::exclusive)) return false;
+  Descriptor again(::open(subject.path.c_str(), O_RDONLY | kFlags));
+  const Descriptor file = proto::made_writable(std::move(again), subject.path);
+  if ((::fcntl(file.get(), F_GETFL) & O_ACCMODE) != O_RDONLY) return false;
+  // Not so where the mount keeps its locks here.
   if (::flock(subject.file.get(), LOCK_EX | LOCK_NB) == 0 || errno == EWOULDBLOCK) return false;
-  tell_failed("a shared lock can be had, but no exclusive one by who may read the file", tell);
+  tell(
+      problem(kFlock,
+              fmt::format("a shared lock works, but {} gives an exclusive one to him alone who may "
+                          "write to the file, and you may not",
+                          name_of(file_system_of(subject))),
+              "let those who lock it write to it (chmod, chgrp), or use a lock file on a local "
+              "file system"));
   return true;
 }
 
