@@ -45,6 +45,26 @@ TEST_F(CtlStatus, What_cannot_be_written_is_one_line_and_status_74) {
   }
 }
 
+TEST_F(CtlStatus, Without_standard_streams_nothing_is_said_to_the_daemon_in_their_place) {
+  for (const char* words : {"status >&-", "list >&-", "list --json <&- >&-"}) {
+    Command command = this->command({});
+    command.words = {"sh", "-c", std::string("\"$0\" ") + words, LOCKETCTL};
+    const Ended ended = run(command);
+    EXPECT_EQ(ended.status, EX_IOERR) << words;
+    EXPECT_EQ(ended.errors, "locketctl: cannot write to standard output\n") << words;
+  }
+  EXPECT_EQ(ctl({"status"}).status, 0);
+  EXPECT_THAT(daemon.log(), testing::Not(HasSubstr("refused")));
+}
+
+TEST_F(CtlStatus, A_command_lacks_the_standard_streams_that_locketctl_lacks) {
+  Command command = this->command({});
+  const std::string job = "test ! -e /proc/self/fd/0 -a ! -e /proc/self/fd/1";
+  command.words = {"sh", "-c", "\"$0\" run lock -- sh -c '" + job + "' <&- >&-", LOCKETCTL};
+  const Ended ended = run(command);
+  EXPECT_EQ(ended.status, 0) << ended.errors;
+}
+
 TEST_F(CtlStatus, Help_and_version_end_well) {
   EXPECT_EQ(ctl({"--help"}).status, 0);
   EXPECT_THAT(ctl({"run", "--help"}).output, HasSubstr("LOCK [--] COMMAND"));

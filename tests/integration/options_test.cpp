@@ -41,7 +41,7 @@ class LocketdOptions : public ::testing::Test {
 
   [[nodiscard]] static Ended check(std::vector<std::string> options,
                                    const Environment& environment = {}) {
-    options.insert(options.begin(), "--check-config");
+    options.insert(options.end(), "--check-config");
     return run(command(options, environment));
   }
 
@@ -82,6 +82,27 @@ TEST_F(LocketdOptions, Have_a_default_each_which_help_tells) {
     const auto option = help.find("--" + name + ' ');
     ASSERT_NE(option, std::string::npos) << name;
     EXPECT_LT(help.find(value, option), help.find('\n', option)) << name;
+  }
+}
+
+TEST_F(LocketdOptions, Standard_streams_that_are_closed_are_taken_by_nothing_else) {
+  const std::string socket = folder_ / "locketd.sock";
+  Child daemon({{"sh", "-c", "exec \"$0\" \"$@\" <&- >&- 2>&-", LOCKETD, "--socket", socket,
+                 "--config", none_}});
+  ASSERT_TRUE(eventually([&] { return answers(socket); }));
+  for (const char* stream : {"0", "1", "2"}) {
+    const auto link = "/proc/" + std::to_string(daemon.pid()) + "/fd/" + stream;
+    EXPECT_EQ(std::filesystem::read_symlink(link), "/dev/null") << stream;
+  }
+}
+
+// CLI11 would take the next word for the value.
+TEST_F(LocketdOptions, An_option_with_nothing_behind_its_equals_sign_is_refused) {
+  for (const char* option : {"--socket=", "--config=", "--max-held-per-user="}) {
+    const Ended ended = check({option, "--json"});
+    EXPECT_EQ(ended.status, EX_USAGE) << option;
+    EXPECT_EQ(ended.errors,
+              "locketd: " + std::string(option) + " has no value (try: locketd --help)\n");
   }
 }
 
