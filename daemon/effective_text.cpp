@@ -31,6 +31,13 @@ std::vector<std::string> lines_of(const Effective& found) {
   return lines;
 }
 
+// First of all: root's own daemon and the machine's have different ones.
+std::string file_line(const Effective& found) {
+  if (!found.looked_for) return "# there is no configuration file for a user without a home\n";
+  return fmt::format("# {}{}\n", proto::escape(*found.looked_for),
+                     found.config ? "" : " (which is not there)");
+}
+
 std::string json_string(std::string_view text) {
   std::string out;
   proto::append_quoted(out, text);
@@ -42,7 +49,7 @@ std::string json_string(std::string_view text) {
 std::string as_config(const Effective& found) {
   const auto lines = lines_of(found);
   const std::size_t width = std::ranges::max(lines, {}, &std::string::size).size();
-  std::string text;
+  std::string text = file_line(found);
   for (std::size_t row = 0; row < lines.size(); ++row) {
     fmt::format_to(std::back_inserter(text), "{:<{}}  # {}\n", lines[row], width,
                    found.origins[row]);

@@ -180,6 +180,35 @@ TEST_F(LocketdOptions, A_file_that_is_not_named_may_be_missing_and_one_that_is_m
   }
 }
 
+TEST_F(LocketdOptions, A_file_that_may_not_be_read_is_one_line_that_names_who_may_not) {
+  const auto user = ordinary_user();
+  if (!user) GTEST_SKIP() << "only root can be two users";
+  const std::string file = config("log-level = debug\n");
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
+  std::filesystem::permissions(file, std::filesystem::perms(0600));
+  for (const char* option : {"--check-config", "--log-level=info"}) {
+    Command command = LocketdOptions::command({option, "--config", file});
+    command.user = user;
+    const Ended ended = run(command);
+    EXPECT_EQ(ended.status, EX_CONFIG) << option;
+    EXPECT_EQ(ended.errors, "locketd: cannot read " + file + ": the user that locketd runs as (" +
+                                std::to_string(*user) + ") has no permission to\n");
+  }
+}
+
+TEST_F(LocketdOptions, Check_config_says_first_which_file_was_read_or_looked_for) {
+  const auto first = [&](const std::vector<std::string>& options, const Environment& environment) {
+    const auto said = lines(check(options, environment).output);
+    return said.empty() ? "" : said.front();
+  };
+  const Environment user{{"XDG_RUNTIME_DIR", folder_.path()}, {"XDG_CONFIG_HOME", folder_.path()}};
+  const Environment homeless{{"XDG_RUNTIME_DIR", folder_.path()}, {"HOME", ""}};
+  EXPECT_EQ(first({"--config", none_}, {}), "# " + none_);
+  EXPECT_EQ(first({}, user), "# " + (folder_ / "locket/locketd.conf") + " (which is not there)");
+  EXPECT_EQ(first({}, homeless), "# there is no configuration file for a user without a home");
+  EXPECT_TRUE(first({}, {}).starts_with("# /etc/locket/locketd.conf")) << first({}, {});
+}
+
 TEST_F(LocketdOptions, A_users_file_is_in_the_home_folder_where_nothing_else_is_said) {
   std::filesystem::create_directories(folder_ / ".config/locket");
   write_file(folder_ / ".config/locket/locketd.conf", "log-level = debug\n");
