@@ -37,7 +37,7 @@ cleanup() {
 trap cleanup EXIT
 
 cmake --install "$build" --prefix "$work/prefix" >/dev/null
-cp "$here"/*checks.sh "$here/../support/check.sh" "$work/"
+cp "$here"/*checks.sh "$here/sandbox_probe.sh" "$here/../support/check.sh" "$work/"
 cp "$build/bin/lock_program" "$work/prefix/bin/"
 
 cat >"$work/checks.target" <<'UNIT'
@@ -69,6 +69,8 @@ boot='
   mount --make-rprivate /
   mount --bind "$work" /mnt
   prefix=$(sed -n "s|^ExecStart=\(.*\)/sbin/locketd.*|\1|p" /mnt/prefix/lib/systemd/system/locketd.service)
+  cp -a /etc /mnt/etc
+  mount --bind /mnt/etc /etc
   for folder in /home /run /tmp /var/tmp /var/log /etc/systemd/system /etc/systemd/user; do
     mount -t tmpfs -o mode=0755 tmpfs "$folder"
   done
