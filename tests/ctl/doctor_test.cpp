@@ -105,6 +105,14 @@ TEST_F(CtlDoctor, No_daemon_is_a_problem_that_names_where_it_was_looked_for) {
   EXPECT_THAT(ended.output, HasSubstr(folder / "locket/locketd.sock"));
 }
 
+TEST_F(CtlDoctor, Within_a_container_it_claims_nothing_of_the_service_outside) {
+  Command command = doctor_of(daemon.socket());
+  command.words.insert(command.words.begin(), {"unshare", "--pid", "--fork", "--mount-proc"});
+  const Ended ended = run(command);
+  if (ended.status != kHealthy && ended.output.empty()) GTEST_SKIP() << ended.errors;
+  EXPECT_THAT(report_of(ended).text("service"), StartsWith("the socket is kept outside of this "));
+}
+
 TEST_F(CtlDoctor, A_users_own_daemon_is_said_to_be_that) {
   std::filesystem::create_directory(folder / "locket");
   std::filesystem::create_symlink(daemon.socket(), folder / "locket/locketd.sock");
