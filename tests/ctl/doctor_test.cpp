@@ -226,6 +226,32 @@ TEST_F(CtlDoctor, A_missing_folder_is_a_problem) {
   EXPECT_EQ(report.of("path")["advice"], "mkdir -p " + (folder / "no/such"));
 }
 
+TEST_F(CtlDoctor, A_link_that_leads_nowhere_is_looked_at_where_it_leads) {
+  std::filesystem::create_symlink("no/such", folder / "astray");
+  const Report astray = examine(folder / "astray");
+  expect_problem(
+      astray, "path",
+      "the folder " + (folder / "no") + " that its symbolic link leads to does not exist");
+  EXPECT_EQ(astray.of("path")["advice"], "mkdir -p " + (folder / "no"));
+  std::filesystem::create_symlink("not-yet", folder / "there");
+  EXPECT_EQ(examine(folder / "there").text("path"),
+            (folder / "there") + " is not there yet, and can be made: mode 0666 less umask");
+  EXPECT_FALSE(std::filesystem::exists(folder / "not-yet"));
+  std::filesystem::create_symlink("round", folder / "round");
+  expect_problem(examine(folder / "round"), "path", "Too many levels of symbolic links");
+}
+
+TEST_F(CtlDoctor, A_file_in_place_of_a_folder_is_a_problem_that_mkdir_does_not_solve) {
+  const Report report = examine(lock + "/below");
+  expect_problem(report, "path", lock + " is not a folder");
+  EXPECT_EQ(report.of("path")["advice"], "choose another path");
+}
+
+TEST_F(CtlDoctor, An_empty_path_is_a_problem_and_not_left_out) {
+  expect_problem(report_of(ctl({"doctor", "--json", ""})), "path",
+                 "the path of the lock file is empty");
+}
+
 TEST_F(CtlDoctor, A_folder_or_file_without_permission_is_a_problem) {
   const auto user = ordinary_user();
   if (!user) GTEST_SKIP() << "only root can be two users";

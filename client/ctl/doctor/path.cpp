@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -17,6 +16,7 @@
 #include "client/ctl/doctor/checks.hpp"
 #include "client/ctl/doctor/file_system.hpp"
 #include "client/ctl/doctor/interview.hpp"
+#include "client/ctl/doctor/place.hpp"
 #include "client/external_holder.hpp"
 #include "client/holders.hpp"
 #include "client/socket_search.hpp"
@@ -77,24 +77,6 @@ void open_existing(Subject& subject, const Tell& tell) {
                              readable ? "reading" : "writing")));
 }
 
-void look_at_folder(const Subject& subject, const Tell& tell) {
-  const std::string folder = escape(subject.folder);
-  struct stat info{};
-  if (::stat(subject.folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
-    tell(problem(kPath, fmt::format("the folder {} does not exist", folder), "mkdir -p " + folder));
-  } else if (::access(subject.folder.c_str(), W_OK | X_OK) != 0) {
-    tell(problem(
-        kPath,
-        fmt::format("{} is not there, and you may not make it: the folder belongs to {} "
-                    "and has the mode {:04o}",
-                    escape(subject.path), client::user_name(info.st_uid), info.st_mode & 07777U),
-        "make the file as its owner, or choose a folder that you may write to"));
-  } else {
-    tell(ok(kPath, fmt::format("{} is not there yet, and can be made: mode 0666 less umask",
-                               escape(subject.path))));
-  }
-}
-
 void check_path(Subject& subject, const Tell& tell) {
   auto absolute = proto::absolute(subject.path);
   if (!absolute) {
@@ -102,16 +84,19 @@ void check_path(Subject& subject, const Tell& tell) {
     return;
   }
   subject.path = std::move(*absolute);
-  subject.folder = std::filesystem::path(subject.path).parent_path().string();
+  const Place place = place_of(subject.path);
+  subject.folder = place.folder;
   struct stat info{};
   if (::stat(subject.path.c_str(), &info) == 0) {
     open_existing(subject, tell);
   } else if (errno == ENOENT || errno == ENOTDIR) {
     subject.missing = true;
-    look_at_folder(subject, tell);
+    tell(look_at(place, subject.path, kPath));
   } else {
+    const bool forbidden = errno == EACCES;
     tell(problem(kPath, fmt::format("{}: {}", escape(subject.path), error_text()),
-                 "see that you may search all folders on the way to it"));
+                 forbidden ? "see that you may search all folders on the way to it"
+                           : "choose another path"));
   }
 }
 
