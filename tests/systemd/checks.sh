@@ -8,7 +8,7 @@ PATH=$PATH:/usr/local/bin
 source "${BASH_SOURCE[0]%/*}/check.sh"
 
 main_pid() { systemctl show -P MainPID locketd.service | grep -vx 0; }  # none while there is none
-is_status_pid() { [[ $(locketctl status --json | jq .pid) == "$(main_pid)" ]]; }
+is_status_pid() { local pid; pid=$(main_pid) && [[ $(locketctl status --json | jq .pid) == "$pid" ]]; }
 excludes_flock() { locketctl run /tmp/lock -- sh -c '! flock -n /tmp/lock true'; }
 
 is_in_state() { [[ $(systemctl is-active locketd.service) == "$1" ]]; }
