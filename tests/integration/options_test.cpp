@@ -314,6 +314,25 @@ TEST_F(LocketdOptions, What_check_config_prints_is_a_configuration_file_that_say
   }
 }
 
+TEST_F(LocketdOptions, What_no_configuration_file_can_say_is_a_comment) {
+  for (const std::string name : {"/tmp/a\nb", "/tmp/\"both'"}) {
+    const Ended printed = check({"--socket", name, "--config", none_});
+    ASSERT_EQ(printed.status, 0) << printed.errors;
+    EXPECT_NE(printed.output.find("\n# not for a file: socket = \"/tmp/"), std::string::npos)
+        << printed.output;
+    EXPECT_EQ(check({"--config", config(printed.output)}).status, 0) << printed.output;
+  }
+}
+
+TEST_F(LocketdOptions, A_NUL_byte_does_not_cut_the_socket_off) {
+  using namespace std::string_literals;
+  const Ended ended = check({"--config", config("socket = /tmp/a\0b\n"s)});
+  EXPECT_EQ(ended.status, EX_CONFIG);
+  EXPECT_EQ(ended.errors, "locketd: " + file_ +
+                              ":1: socket: the path of the socket has a NUL byte in it: "
+                              "/tmp/a\\x00b\n");
+}
+
 TEST_F(LocketdOptions, Check_config_that_cannot_be_written_is_no_success) {
   Command command{{"sh", "-c", "\"$0\" --check-config >/dev/full", LOCKETD}};
   EXPECT_EQ(run(command).status, EX_IOERR);

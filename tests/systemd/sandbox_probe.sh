@@ -16,5 +16,6 @@ can set-suid chmod u+s file
 can change-personality setarch --addr-no-randomize true
 can be-realtime chrt --fifo 1 true
 can give-files-away chown 1:1 file
+can map-writable-code python3 -c 'import mmap; mmap.mmap(-1, 4096, prot=7)'
 can gain-privileges gain_privileges
 exit 0
