@@ -12,7 +12,7 @@ set -euo pipefail
 
 build=$(realpath "$1")
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-readonly SKIPPED=77 LIMIT=60
+readonly SKIPPED=77 LIMIT=90
 
 skip() {
   echo "skipped: $*"
@@ -80,8 +80,10 @@ boot='
   mount --bind /mnt/prefix "$prefix"
   cp /mnt/prefix/lib/systemd/system/* /mnt/checks.* /etc/systemd/system/
   cp /mnt/prefix/lib/systemd/user/* /etc/systemd/user/
-  mkdir /etc/systemd/system/locketd.service.d
-  cp /mnt/sanitizer.conf /etc/systemd/system/locketd.service.d/
+  for manager in system user; do
+    mkdir "/etc/systemd/$manager/locketd.service.d"
+    cp /mnt/sanitizer.conf "/etc/systemd/$manager/locketd.service.d/"
+  done
   umount -R /sys/fs/cgroup || true
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
   export container=locket-test

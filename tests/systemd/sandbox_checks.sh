@@ -21,7 +21,7 @@ can_nothing() { # WHO, whose possibilities without the unit are in /run/probes/W
   echo "still possible: $left"
   [[ -z $left ]]
 }
-# Else a probe that always fails would show that all is forbidden.
+# Where the kernel or a container has forbidden it already, nothing is shown. # Else a probe that always fails would show that all is forbidden.
 can_much() { # WHO WORD...
   local word
   for word in "${@:2}"; do grep -qx "$word" "/run/probes/$1" || return 1; done
