@@ -38,7 +38,7 @@ std::expected<Acquisition, Failure> Acquisition::begin(Process& process, Custody
 }
 
 std::expected<void, Failure> Acquisition::ask() {
-  auto file = proto::open_lock_file(wish_.path);
+  auto file = proto::open_lock_file(wish_.path, wish_.mode);
   if (!file) return std::unexpected(Failure{std::move(file.error()), std::nullopt});
   auto id = proto::identify(file->get());
   if (!id) return std::unexpected(Failure{std::move(id.error()), std::nullopt});

@@ -22,11 +22,16 @@ constexpr std::size_t kMaxBytes = std::size_t{1} << 20;  // it may be /dev/zero
 }  // namespace
 
 std::expected<std::optional<std::string>, std::string> read_config(const std::string& path) {
-  const auto cannot = [&](const char* why) {
+  const auto cannot = [&](std::string_view why) {
     return std::unexpected(fmt::format("cannot read {}: {}", proto::escape(path), why));
   };
   const proto::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
+  // A service's user is not the one who wrote the file.
+  if (!file && errno == EACCES) {
+    return cannot(
+        fmt::format("the user that locketd runs as ({}) has no permission to", ::geteuid()));
+  }
   if (!file) return cannot(std::strerror(errno));
   std::string text;
   std::array<char, 4096> block{};

@@ -63,6 +63,12 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const
   report.grants = counts.grants;
   report.descriptors = descriptors_open();
   report.descriptor_limit = descriptor_limit();
+  const UserHas has = what_has(client.peer->uid);
+  const UserLimits limits = limits_for(has);
+  report.user = {{has.sessions, limits.sessions},
+                 {has.claims.held, limits.held},
+                 {has.claims.waiting, limits.waiting},
+                 {has.descriptors(), limits.descriptors}};
   reply(client.session, request.id, std::move(report));
   return {};
 }

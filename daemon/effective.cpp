@@ -62,6 +62,7 @@ void take_lines(Effective& found, const std::string& path, std::string_view text
 // `named`: the file that somebody asked for, in place of the default one.
 void take_file(Effective& found, const std::optional<std::string>& named) {
   const auto path = named ? named : default_config_path();
+  found.looked_for = path;
   if (!path) return;
   const auto text = read_config(*path);
   if (!text) {

@@ -20,9 +20,10 @@ struct Said {
 
 struct Effective {
   Options options;
-  std::vector<std::string> origins;   // of each of settings(): "default", "LOCKET_SOCKET", …
-  std::optional<std::string> config;  // the file that was read
-  std::vector<std::string> mistakes;  // each a line
+  std::vector<std::string> origins;       // of each of settings(): "default", "LOCKET_SOCKET", …
+  std::optional<std::string> looked_for;  // the file that would be read
+  std::optional<std::string> config;      // the same where it was there, and was read
+  std::vector<std::string> mistakes;      // each a line
   bool command_line_is_wrong = false;
 };
 

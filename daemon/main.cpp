@@ -11,6 +11,7 @@
 #include "daemon/options.hpp"
 #include "daemon/server.hpp"
 #include "daemon/service_manager.hpp"
+#include "proto/standard_streams.hpp"
 #include "proto/text.hpp"
 #include "proto/version.hpp"
 
@@ -55,6 +56,7 @@ int serve(const locketd::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  locket::proto::fill_standard_streams();
   int exit_status = EX_OK;
   const auto options = locketd::parse_options(argc, argv, exit_status);
   if (!options) return exit_status;

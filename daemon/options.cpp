@@ -5,6 +5,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <span>
+#include <string_view>
 
 #include "daemon/config_file.hpp"
 #include "daemon/effective.hpp"
@@ -62,6 +64,17 @@ void add_the_rest(CLI::App& app, Said& said, Check& check) {
       "See who holds what with: locketctl list");
 }
 
+// "--socket=", of which CLI11 makes that the next word is the value.
+std::optional<std::string> option_without_value(int argc, const char* const* argv) {
+  for (const std::string_view word : std::span(argv, static_cast<std::size_t>(argc)).subspan(1)) {
+    if (word.starts_with("--") && word.ends_with('=')) {
+      return fmt::format("{} has no value (try: locketd --help)",
+                         locket::proto::shorten(locket::proto::escape(word), 64));
+    }
+  }
+  return std::nullopt;
+}
+
 int report(const Effective& found, const Check& check) {
   const std::string text = check.json ? as_json(found) : as_config(found);
   std::fwrite(text.data(), 1, text.size(), stdout);
@@ -73,6 +86,11 @@ int report(const Effective& found, const Check& check) {
 }  // namespace
 
 std::optional<Options> parse_options(int argc, const char* const* argv, int& exit_status) {
+  if (const auto mistake = option_without_value(argc, argv)) {
+    complain(*mistake);
+    exit_status = EX_USAGE;
+    return std::nullopt;
+  }
   CLI::App app{
       "Owns the file locks of this machine and hands them over, first come, first served."};
   app.name("locketd");

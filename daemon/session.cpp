@@ -85,7 +85,8 @@ void Session::flush() {
   const auto sent =
       proto::try_send(socket_.native_handle(), std::string_view(outbox_).substr(sent_), -1);
   if (!sent && !lacks_memory(sent.error())) {
-    handle_end_of_input();
+    drain();  // what it released before it ended was not taken from it
+    if (!input_over_) handle_end_of_input();
     return;
   }
   sent_ += sent.value_or(0);
@@ -216,6 +217,7 @@ void Session::handle_end_of_input() {
 }
 
 void Session::violate(const proto::Error& error) {
+  input_over_ = true;  // a client who does not read this is not listened to either
   owner_.dispatch().violated(id_, error);
   flush();
   end();

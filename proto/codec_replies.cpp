@@ -69,6 +69,17 @@ Json body_of(const Page& page) {
   return json;
 }
 
+Json to_json(const Share& share) {
+  return {{"has", share.has}, {"limit", share.limit}};
+}
+
+Json to_json(const UserShares& user) {
+  return {{"sessions", to_json(user.sessions)},
+          {"held", to_json(user.held)},
+          {"waiting", to_json(user.waiting)},
+          {"descriptors", to_json(user.descriptors)}};
+}
+
 Json body_of(const StatusReport& report) {
   return {{"version", report.version},
           {"socket", report.socket},
@@ -80,7 +91,8 @@ Json body_of(const StatusReport& report) {
           {"waiters", report.waiters},
           {"grants", report.grants},
           {"descriptors", report.descriptors},
-          {"descriptor_limit", report.descriptor_limit}};
+          {"descriptor_limit", report.descriptor_limit},
+          {"user", to_json(report.user)}};
 }
 
 Json body_of(const Failure& failure) {
@@ -170,6 +182,18 @@ Page page_from(const Json& json) {
   return page;
 }
 
+Share share_in(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  if (found == json.end()) return {};
+  return {number_in<std::uint64_t>(*found, "has"), number_in<std::uint64_t>(*found, "limit")};
+}
+
+UserShares shares_in(const Json& json) {
+  if (!json.is_object()) throw Malformed();
+  return {share_in(json, "sessions"), share_in(json, "held"), share_in(json, "waiting"),
+          share_in(json, "descriptors")};
+}
+
 StatusReport status_from(const Json& json) {
   StatusReport report;
   report.version = text_in(json, "version");
@@ -183,6 +207,7 @@ StatusReport status_from(const Json& json) {
   report.grants = number_in<std::uint64_t>(json, "grants");
   report.descriptors = number_in<std::uint64_t>(json, "descriptors");
   report.descriptor_limit = number_in<std::uint64_t>(json, "descriptor_limit");
+  if (const auto user = json.find("user"); user != json.end()) report.user = shares_in(*user);
   return report;
 }
 

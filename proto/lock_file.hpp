@@ -17,7 +17,15 @@ namespace locket::proto {
 // Opens the file for locking only; creates it (mode 0666 less umask) where it is missing. Never
 // truncates or writes. A file that one may only read, or only write, is opened that way. Anything
 // but a regular file or a directory is refused. `path` is bytes, not escaped.
-std::expected<Descriptor, Error> open_lock_file(const std::string& path);
+std::expected<Descriptor, Error> open_lock_file(const std::string& path,
+                                                Mode mode = Mode::exclusive);
+
+// Whether a file there can be locked that way by him alone who has it open for writing: on NFS,
+// where flock(2) is a lock by fcntl(2). By statfs(2), f_type.
+bool wants_writable(std::uint64_t file_system, Mode mode);
+
+// The same file open for reading and writing, where that is permitted; else as it was.
+Descriptor made_writable(Descriptor file, const std::string& path);
 
 // Which file it is, and through which mount it was opened: 0 where the kernel does not tell.
 struct Location {

@@ -1,7 +1,9 @@
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -97,6 +99,14 @@ std::expected<FileId, Error> file_of(const std::expected<Location, Error>& locat
   return location->file;
 }
 
+// NFS is on no block device, so that most files are not asked for more than that.
+bool wants_writable(int fd, const FileId& file, Mode mode) {
+  struct statfs info{};
+  // Of 32 bits, also where the type is wider, and signed.
+  return major(file.device) == 0 && ::fstatfs(fd, &info) == 0 &&
+         wants_writable(static_cast<std::uint32_t>(info.f_type), mode);
+}
+
 // Existing files first and without O_CREAT: with it, fs.protected_regular (proc_sys_fs(5)) refuses
 // other users' files in sticky folders such as /tmp.
 int open_somehow(const std::string& path) {
@@ -130,20 +140,35 @@ std::expected<void, Error> check_path(const std::string& path) {
   return {};
 }
 
-std::expected<Descriptor, Error> open_lock_file(const std::string& path) {
+bool wants_writable(std::uint64_t file_system, Mode mode) {
+  return file_system == NFS_SUPER_MAGIC && mode == Mode::exclusive;
+}
+
+Descriptor made_writable(Descriptor file, const std::string& path) {
+  Descriptor writable(::open(path.c_str(), O_RDWR | kOpenFlags));
+  const auto before = identify(file.get());
+  const auto now = writable ? identify(writable.get()) : before;
+  // Whoever replaces the file meanwhile shows at the grant (C11).
+  if (!writable || !before || !now || *before != *now) return file;
+  return writable;
+}
+
+std::expected<Descriptor, Error> open_lock_file(const std::string& path, Mode mode) {
   if (auto checked = check_path(path); !checked) return std::unexpected(checked.error());
   Descriptor file(open_somehow(path));
   if (!file) return std::unexpected(file_error(path, errno));
+  const auto id = identify(file.get());
+  if (!id) {
+    return std::unexpected(Error{id.error().code,
+                                 fmt::format("cannot lock {}: {}", shown(path), id.error().message),
+                                 id.error().os_error});
+  }
+  if (wants_writable(file.get(), *id, mode)) file = made_writable(std::move(file), path);
   // Where the standard streams are closed, the file must not become one of them: a program that
   // inherits it would write into it (C12).
   if (file.get() <= STDERR_FILENO) {
     file.reset(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
     if (!file) return std::unexpected(file_error(path, errno));
-  }
-  if (auto id = identify(file.get()); !id) {
-    return std::unexpected(Error{id.error().code,
-                                 fmt::format("cannot lock {}: {}", shown(path), id.error().message),
-                                 id.error().os_error});
   }
   return file;
 }

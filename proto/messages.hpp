@@ -134,6 +134,20 @@ struct Page {
   std::optional<Cursor> next;
 };
 
+// What the user who asks has of something, of how much: a daemon that does not tell has a limit of
+// 0.
+struct Share {
+  std::uint64_t has = 0;
+  std::uint64_t limit = 0;
+};
+
+struct UserShares {
+  Share sessions;
+  Share held;
+  Share waiting;
+  Share descriptors;
+};
+
 struct StatusReport {
   std::string version;
   std::string socket;
@@ -146,6 +160,7 @@ struct StatusReport {
   std::uint64_t grants = 0;            // since the start
   std::uint64_t descriptors = 0;       // open in the daemon
   std::uint64_t descriptor_limit = 0;  // RLIMIT_NOFILE
+  UserShares user = {};
 };
 
 // Why a lock was not had: who holds it (C13).

@@ -20,7 +20,8 @@ std::vector<std::string> socket_candidates();
 // The same without $LOCKET_SOCKET. Never empty.
 std::vector<std::string> usual_sockets();
 
-// An error for a path that does not fit into a socket address (107 bytes, unix(7)) or is empty.
+// An error for a path that does not fit into a socket address (107 bytes, unix(7)) or is empty,
+// or has a NUL byte in it.
 std::expected<void, Error> check_socket_path(const std::string& path);
 
 }  // namespace locket::proto

@@ -25,6 +25,11 @@ std::expected<void, Error> check_socket_path(const std::string& path) {
   constexpr std::size_t kRoom = sizeof(sockaddr_un::sun_path) - 1;
   if (path.empty())
     return std::unexpected(Error{Errc::invalid_params, "the path of the socket is empty"});
+  if (path.contains('\0')) {
+    return std::unexpected(
+        Error{Errc::invalid_params,
+              fmt::format("the path of the socket has a NUL byte in it: {}", escape(path))});
+  }
   if (path.size() > kRoom) {
     return std::unexpected(
         Error{Errc::invalid_params,

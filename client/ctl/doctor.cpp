@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,7 +19,7 @@ namespace {
 constexpr int kProblem = 1;
 
 struct DoctorOptions {
-  std::string path;
+  std::optional<std::string> path;
   bool json = false;
 };
 
@@ -34,7 +35,7 @@ int examine_all(const DoctorOptions& options) {
     findings.push_back(std::move(finding));
   };
   examine(daemon_steps(), tell);
-  if (!options.path.empty()) examine(path_steps(options.path), tell);
+  if (options.path) examine(path_steps(*options.path), tell);
   if (options.json) print(as_json(findings));
   const bool healthy =
       std::ranges::find(findings, Finding::State::problem, &Finding::state) == findings.end();

@@ -9,6 +9,7 @@
 #include "client/ctl/command.hpp"
 #include "proto/command_line.hpp"
 #include "proto/socket_path.hpp"
+#include "proto/standard_streams.hpp"
 #include "proto/version.hpp"
 
 namespace {
@@ -62,6 +63,7 @@ int written(int status) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  locket::proto::fill_standard_streams();
   try {
     return written(run(argc, argv));
   } catch (const std::exception& error) {

@@ -19,7 +19,14 @@ namespace {
 
 using locket::proto::StatusReport;
 
+using locket::proto::Share;
+
+nlohmann::ordered_json json_of(const Share& share) {
+  return {{"has", share.has}, {"limit", share.limit}};
+}
+
 std::string as_json(const StatusReport& report) {
+  const auto& user = report.user;
   const nlohmann::ordered_json json{{"version", report.version},
                                     {"socket", report.socket},
                                     {"pid", report.pid},
@@ -30,7 +37,12 @@ std::string as_json(const StatusReport& report) {
                                     {"waiters", report.waiters},
                                     {"grants", report.grants},
                                     {"descriptors", report.descriptors},
-                                    {"descriptor_limit", report.descriptor_limit}};
+                                    {"descriptor_limit", report.descriptor_limit},
+                                    {"user",
+                                     {{"sessions", json_of(user.sessions)},
+                                      {"held", json_of(user.held)},
+                                      {"waiting", json_of(user.waiting)},
+                                      {"descriptors", json_of(user.descriptors)}}}};
   return json.dump(2) + '\n';
 }
 
@@ -46,6 +58,14 @@ std::string as_text(const StatusReport& report) {
                  report.waiters);
   fmt::format_to(to, "grants       {}\n", report.grants);
   fmt::format_to(to, "descriptors  {} of {}\n", report.descriptors, report.descriptor_limit);
+  if (const auto& [sessions, held, waiting, descriptors] = report.user; sessions.limit > 0) {
+    fmt::format_to(
+        to,
+        "yours        {} of {} sessions, {} of {} locks held, {} of {} that wait, {} of {} "
+        "descriptors\n",
+        sessions.has, sessions.limit, held.has, held.limit, waiting.has, waiting.limit,
+        descriptors.has, descriptors.limit);
+  }
   return text;
 }
 

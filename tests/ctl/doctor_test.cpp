@@ -92,6 +92,7 @@ TEST_F(CtlDoctor, A_healthy_daemon_is_no_problem) {
                                         ", as this library; both speak protocol " +
                                         std::to_string(proto::kProtocolVersion));
   EXPECT_THAT(report.text("limits"), HasSubstr(" descriptors are open"));
+  EXPECT_THAT(report.text("user limits"), StartsWith("you have 1 of 8192 sessions, 0 of 65536 "));
   EXPECT_NE(report.state("service"), "problem");
 }
 
@@ -102,6 +103,14 @@ TEST_F(CtlDoctor, No_daemon_is_a_problem_that_names_where_it_was_looked_for) {
   command.environment = {{"LOCKET_SOCKET", ""}, {"XDG_RUNTIME_DIR", folder.path()}};
   const Ended ended = run(command);
   EXPECT_THAT(ended.output, HasSubstr(folder / "locket/locketd.sock"));
+}
+
+TEST_F(CtlDoctor, Within_a_container_it_claims_nothing_of_the_service_outside) {
+  Command command = doctor_of(daemon.socket());
+  command.words.insert(command.words.begin(), {"unshare", "--pid", "--fork", "--mount-proc"});
+  const Ended ended = run(command);
+  if (ended.status != kHealthy && ended.output.empty()) GTEST_SKIP() << ended.errors;
+  EXPECT_THAT(report_of(ended).text("service"), StartsWith("the socket is kept outside of this "));
 }
 
 TEST_F(CtlDoctor, A_users_own_daemon_is_said_to_be_that) {
@@ -171,11 +180,18 @@ TEST_F(CtlDoctor, A_daemon_of_another_version_is_worth_a_warning) {
   status.version = "0.0.9";
   status.descriptors = 900;
   status.descriptor_limit = 1024;
+  status.user.sessions = {8, 100};
+  status.user.held = {7, 8};
   old.reply(old.next().id, status);
   const Report report = report_of(doctor.wait());
   EXPECT_EQ(report.state("version"), "warning");
   EXPECT_THAT(report.text("version"), StartsWith("the daemon's is 0.0.9, this library's "));
   expect_problem(report, "limits", "900 of 1024 descriptors are open");
+  EXPECT_EQ(report.state("user limits"), "warning");
+  EXPECT_EQ(report.text("user limits"),
+            "you have 8 of 100 sessions, 7 of 8 locks held: more is soon refused");
+  EXPECT_THAT(std::string(report.of("user limits")["advice"]),
+              HasSubstr("raise max-held-per-user in"));
 }
 
 // ---- A path ----
@@ -208,6 +224,32 @@ TEST_F(CtlDoctor, A_missing_folder_is_a_problem) {
   const Report report = examine(folder / "no/such/lock");
   expect_problem(report, "path", "the folder " + (folder / "no/such") + " does not exist");
   EXPECT_EQ(report.of("path")["advice"], "mkdir -p " + (folder / "no/such"));
+}
+
+TEST_F(CtlDoctor, A_link_that_leads_nowhere_is_looked_at_where_it_leads) {
+  std::filesystem::create_symlink("no/such", folder / "astray");
+  const Report astray = examine(folder / "astray");
+  expect_problem(
+      astray, "path",
+      "the folder " + (folder / "no") + " that its symbolic link leads to does not exist");
+  EXPECT_EQ(astray.of("path")["advice"], "mkdir -p " + (folder / "no"));
+  std::filesystem::create_symlink("not-yet", folder / "there");
+  EXPECT_EQ(examine(folder / "there").text("path"),
+            (folder / "there") + " is not there yet, and can be made: mode 0666 less umask");
+  EXPECT_FALSE(std::filesystem::exists(folder / "not-yet"));
+  std::filesystem::create_symlink("round", folder / "round");
+  expect_problem(examine(folder / "round"), "path", "Too many levels of symbolic links");
+}
+
+TEST_F(CtlDoctor, A_file_in_place_of_a_folder_is_a_problem_that_mkdir_does_not_solve) {
+  const Report report = examine(lock + "/below");
+  expect_problem(report, "path", lock + " is not a folder");
+  EXPECT_EQ(report.of("path")["advice"], "choose another path");
+}
+
+TEST_F(CtlDoctor, An_empty_path_is_a_problem_and_not_left_out) {
+  expect_problem(report_of(ctl({"doctor", "--json", ""})), "path",
+                 "the path of the lock file is empty");
 }
 
 TEST_F(CtlDoctor, A_folder_or_file_without_permission_is_a_problem) {

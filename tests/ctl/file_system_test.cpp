@@ -48,7 +48,6 @@ TEST(FileSystemOf, NFS_locks_at_the_server) {
   EXPECT_EQ(nfs.state, State::warning);
   EXPECT_THAT(nfs.text, HasSubstr("it counts for all machines"));
   EXPECT_NE(nfs.advice, "");
-  EXPECT_TRUE(wants_writable({.magic = NFS_SUPER_MAGIC}));
 }
 
 TEST(FileSystemOf, NFS_locks_that_its_mount_keeps_local_are_told_so) {

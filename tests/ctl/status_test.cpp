@@ -24,6 +24,14 @@ TEST_F(CtlStatus, Counts_what_the_daemon_has) {
   EXPECT_EQ(json.at("waiters"), 1);
   EXPECT_EQ(json.at("grants"), 1);
   EXPECT_GE(json.at("uptime_s"), 0);
+  const auto& user = json.at("user");
+  EXPECT_EQ(user.at("sessions"), Json({{"has", 2}, {"limit", 8192}}));
+  EXPECT_EQ(user.at("held"), Json({{"has", 1}, {"limit", 65536}}));
+  EXPECT_EQ(user.at("waiting"), Json({{"has", 1}, {"limit", 65536}}));
+  EXPECT_EQ(user.at("descriptors").at("has"), 6);  // two for a session, one for a lock
+  EXPECT_THAT(ctl({"status"}).output,
+              HasSubstr("yours        2 of 8192 sessions, 1 of 65536 locks held, 1 of 65536 that "
+                        "wait, 6 of "));
   EXPECT_THAT(ctl({"status"}).output, HasSubstr("locks        1 (1 holders, 1 waiters)\n"));
 }
 
@@ -35,6 +43,26 @@ TEST_F(CtlStatus, What_cannot_be_written_is_one_line_and_status_74) {
     EXPECT_EQ(ended.status, EX_IOERR) << words;
     EXPECT_EQ(ended.errors, "locketctl: cannot write to standard output\n") << words;
   }
+}
+
+TEST_F(CtlStatus, Without_standard_streams_nothing_is_said_to_the_daemon_in_their_place) {
+  for (const char* words : {"status >&-", "list >&-", "list --json <&- >&-"}) {
+    Command command = this->command({});
+    command.words = {"sh", "-c", std::string("\"$0\" ") + words, LOCKETCTL};
+    const Ended ended = run(command);
+    EXPECT_EQ(ended.status, EX_IOERR) << words;
+    EXPECT_EQ(ended.errors, "locketctl: cannot write to standard output\n") << words;
+  }
+  EXPECT_EQ(ctl({"status"}).status, 0);
+  EXPECT_THAT(daemon.log(), testing::Not(HasSubstr("refused")));
+}
+
+TEST_F(CtlStatus, A_command_lacks_the_standard_streams_that_locketctl_lacks) {
+  Command command = this->command({});
+  const std::string job = "test ! -e /proc/self/fd/0 -a ! -e /proc/self/fd/1";
+  command.words = {"sh", "-c", "\"$0\" run lock -- sh -c '" + job + "' <&- >&-", LOCKETCTL};
+  const Ended ended = run(command);
+  EXPECT_EQ(ended.status, 0) << ended.errors;
 }
 
 TEST_F(CtlStatus, Help_and_version_end_well) {

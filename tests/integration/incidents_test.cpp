@@ -198,6 +198,27 @@ TEST_F(Incidents, What_was_released_before_the_end_is_heard_before_the_end) {
   EXPECT_TRUE(told("lock taken away").empty()) << log();
 }
 
+// The daemon notices the end by what it has to say, before it looks at what came.
+TEST_F(Incidents, What_was_released_before_the_end_is_heard_before_an_answer_fails) {
+  start();
+  const std::string other_path = folder_.file("other.lock");
+  RawClient other(socket_);
+  const Token others = other.lock(other_path);
+  in_process_of(::geteuid(), [&] {
+    RawClient holder(socket_);
+    const Token held = holder.lock(path_);
+    EXPECT_TRUE(holder.waits(holder.acquire(other_path)));
+    daemon_->signal(SIGSTOP);
+    other.notify("release", {{"token", others}});  // first, so that it is served first
+    holder.notify("release", {{"token", held}});
+    return 0;
+  });
+  daemon_->signal(SIGCONT);
+  ASSERT_TRUE(eventually([&] { return other.call("status")["sessions"] == 1; }));
+  for (const std::string& line : told("lock taken away"))
+    EXPECT_FALSE(line.contains(path_)) << line;
+}
+
 TEST_F(Incidents, A_lock_found_lost_leaves_a_line_C9) {
   start();
   RawClient client(socket_);

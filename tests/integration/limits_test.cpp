@@ -32,7 +32,9 @@ class Limits : public ::testing::Test {
     }
     daemon_ = std::make_unique<Child>(command);
     ASSERT_TRUE(eventually([&] { return answers(socket_); })) << daemon_->errors();
-    // Until that session is forgotten, which would count.
+    // Until those sessions are forgotten, which would count: that one came before the next, which
+    // has been served, so that both have been accepted.
+    ASSERT_TRUE(eventually([&] { return is_served(); })) << daemon_->errors();
     ASSERT_TRUE(eventually([&] { return sockets_of_daemon() == 1; }));
   }
 

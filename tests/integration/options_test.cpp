@@ -42,7 +42,7 @@ class LocketdOptions : public ::testing::Test {
 
   [[nodiscard]] static Ended check(std::vector<std::string> options,
                                    const Environment& environment = {}) {
-    options.insert(options.begin(), "--check-config");
+    options.insert(options.end(), "--check-config");
     return run(command(options, environment));
   }
 
@@ -83,6 +83,27 @@ TEST_F(LocketdOptions, Have_a_default_each_which_help_tells) {
     const auto option = help.find("--" + name + ' ');
     ASSERT_NE(option, std::string::npos) << name;
     EXPECT_LT(help.find(value, option), help.find('\n', option)) << name;
+  }
+}
+
+TEST_F(LocketdOptions, Standard_streams_that_are_closed_are_taken_by_nothing_else) {
+  const std::string socket = folder_ / "locketd.sock";
+  Child daemon({{"sh", "-c", "exec \"$0\" \"$@\" <&- >&- 2>&-", LOCKETD, "--socket", socket,
+                 "--config", none_}});
+  ASSERT_TRUE(eventually([&] { return answers(socket); }));
+  for (const char* stream : {"0", "1", "2"}) {
+    const auto link = "/proc/" + std::to_string(daemon.pid()) + "/fd/" + stream;
+    EXPECT_EQ(std::filesystem::read_symlink(link), "/dev/null") << stream;
+  }
+}
+
+// CLI11 would take the next word for the value.
+TEST_F(LocketdOptions, An_option_with_nothing_behind_its_equals_sign_is_refused) {
+  for (const char* option : {"--socket=", "--config=", "--max-held-per-user="}) {
+    const Ended ended = check({option, "--json"});
+    EXPECT_EQ(ended.status, EX_USAGE) << option;
+    EXPECT_EQ(ended.errors,
+              "locketd: " + std::string(option) + " has no value (try: locketd --help)\n");
   }
 }
 
@@ -159,6 +180,35 @@ TEST_F(LocketdOptions, A_file_that_is_not_named_may_be_missing_and_one_that_is_m
     EXPECT_EQ(ended.errors,
               "locketd: the configuration file " + (folder_ / "none") + " does not exist\n");
   }
+}
+
+TEST_F(LocketdOptions, A_file_that_may_not_be_read_is_one_line_that_names_who_may_not) {
+  const auto user = ordinary_user();
+  if (!user) GTEST_SKIP() << "only root can be two users";
+  const std::string file = config("log-level = debug\n");
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
+  std::filesystem::permissions(file, std::filesystem::perms(0600));
+  for (const char* option : {"--check-config", "--log-level=info"}) {
+    Command command = LocketdOptions::command({option, "--config", file});
+    command.user = user;
+    const Ended ended = run(command);
+    EXPECT_EQ(ended.status, EX_CONFIG) << option;
+    EXPECT_EQ(ended.errors, "locketd: cannot read " + file + ": the user that locketd runs as (" +
+                                std::to_string(*user) + ") has no permission to\n");
+  }
+}
+
+TEST_F(LocketdOptions, Check_config_says_first_which_file_was_read_or_looked_for) {
+  const auto first = [&](const std::vector<std::string>& options, const Environment& environment) {
+    const auto said = lines(check(options, environment).output);
+    return said.empty() ? "" : said.front();
+  };
+  const Environment user{{"XDG_RUNTIME_DIR", folder_.path()}, {"XDG_CONFIG_HOME", folder_.path()}};
+  const Environment homeless{{"XDG_RUNTIME_DIR", folder_.path()}, {"HOME", ""}};
+  EXPECT_EQ(first({"--config", none_}, {}), "# " + none_);
+  EXPECT_EQ(first({}, user), "# " + (folder_ / "locket/locketd.conf") + " (which is not there)");
+  EXPECT_EQ(first({}, homeless), "# there is no configuration file for a user without a home");
+  EXPECT_TRUE(first({}, {}).starts_with("# /etc/locket/locketd.conf")) << first({}, {});
 }
 
 TEST_F(LocketdOptions, A_users_file_is_in_the_home_folder_where_nothing_else_is_said) {
@@ -264,6 +314,25 @@ TEST_F(LocketdOptions, What_check_config_prints_is_a_configuration_file_that_say
   for (const auto& [name, setting] : first.items()) {
     EXPECT_EQ(again.at(name).at("value"), setting.at("value")) << name;
   }
+}
+
+TEST_F(LocketdOptions, What_no_configuration_file_can_say_is_a_comment) {
+  for (const std::string name : {"/tmp/a\nb", "/tmp/\"both'"}) {
+    const Ended printed = check({"--socket", name, "--config", none_});
+    ASSERT_EQ(printed.status, 0) << printed.errors;
+    EXPECT_NE(printed.output.find("\n# not for a file: socket = \"/tmp/"), std::string::npos)
+        << printed.output;
+    EXPECT_EQ(check({"--config", config(printed.output)}).status, 0) << printed.output;
+  }
+}
+
+TEST_F(LocketdOptions, A_NUL_byte_does_not_cut_the_socket_off) {
+  using namespace std::string_literals;
+  const Ended ended = check({"--config", config("socket = /tmp/a\0b\n"s)});
+  EXPECT_EQ(ended.status, EX_CONFIG);
+  EXPECT_EQ(ended.errors, "locketd: " + file_ +
+                              ":1: socket: the path of the socket has a NUL byte in it: "
+                              "/tmp/a\\x00b\n");
 }
 
 TEST_F(LocketdOptions, Check_config_that_cannot_be_written_is_no_success) {

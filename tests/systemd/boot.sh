@@ -12,7 +12,7 @@ set -euo pipefail
 
 build=$(realpath "$1")
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-readonly SKIPPED=77 LIMIT=60
+readonly SKIPPED=77 LIMIT=90
 
 skip() {
   echo "skipped: $*"
@@ -37,7 +37,7 @@ cleanup() {
 trap cleanup EXIT
 
 cmake --install "$build" --prefix "$work/prefix" >/dev/null
-cp "$here"/*checks.sh "$here/../support"/{check,readme}.sh "$here/../../README.md" "$work/"
+cp "$here"/*checks.sh "$here/sandbox_probe.sh" "$here/../support"/{check,readme}.sh "$here/../../README.md" "$work/"
 cp "$build/bin/lock_program" "$work/prefix/bin/"
 
 cat >"$work/checks.target" <<'UNIT'
@@ -69,6 +69,8 @@ boot='
   mount --make-rprivate /
   mount --bind "$work" /mnt
   prefix=$(sed -n "s|^ExecStart=\(.*\)/sbin/locketd.*|\1|p" /mnt/prefix/lib/systemd/system/locketd.service)
+  cp -a /etc /mnt/etc
+  mount --bind /mnt/etc /etc
   for folder in /home /root /srv /run /tmp /var/tmp /var/log /etc/systemd/system /etc/systemd/user; do
     mount -t tmpfs -o mode=0755 tmpfs "$folder"
   done
@@ -78,8 +80,10 @@ boot='
   mount --bind /mnt/prefix "$prefix"
   cp /mnt/prefix/lib/systemd/system/* /mnt/checks.* /etc/systemd/system/
   cp /mnt/prefix/lib/systemd/user/* /etc/systemd/user/
-  mkdir /etc/systemd/system/locketd.service.d
-  cp /mnt/sanitizer.conf /etc/systemd/system/locketd.service.d/
+  for manager in system user; do
+    mkdir "/etc/systemd/$manager/locketd.service.d"
+    cp /mnt/sanitizer.conf "/etc/systemd/$manager/locketd.service.d/"
+  done
   umount -R /sys/fs/cgroup || true
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
   export container=locket-test

@@ -8,7 +8,7 @@ PATH=$PATH:/usr/local/sbin:/usr/local/bin
 source "${BASH_SOURCE[0]%/*}/check.sh"
 
 main_pid() { systemctl show -P MainPID locketd.service | grep -vx 0; }  # none while there is none
-is_status_pid() { [[ $(locketctl status --json | jq .pid) == "$(main_pid)" ]]; }
+is_status_pid() { local pid; pid=$(main_pid) && [[ $(locketctl status --json | jq .pid) == "$pid" ]]; }
 excludes_flock() { locketctl run /tmp/lock -- sh -c '! flock -n /tmp/lock true'; }
 
 is_in_state() { [[ $(systemctl is-active locketd.service) == "$1" ]]; }
@@ -89,20 +89,15 @@ exec 9>&-
 source "${BASH_SOURCE[0]%/*}/service_checks.sh"
 # shellcheck source=tests/systemd/journal_checks.sh
 source "${BASH_SOURCE[0]%/*}/journal_checks.sh"
+# shellcheck source=tests/systemd/config_checks.sh
+source "${BASH_SOURCE[0]%/*}/config_checks.sh"
 # shellcheck source=tests/systemd/doctor_checks.sh
 source "${BASH_SOURCE[0]%/*}/doctor_checks.sh"
+# shellcheck source=tests/systemd/sandbox_checks.sh
+source "${BASH_SOURCE[0]%/*}/sandbox_checks.sh"
 
-# A user's manager, as user@.service would start it if there were a login service here.
-install -d -m 0700 /run/user/0
-export XDG_RUNTIME_DIR=/run/user/0
-check "a user's manager starts" systemd-run --quiet --unit=manager --property=Delegate=yes \
-  --setenv=XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR /lib/systemd/systemd --user
-check "and takes orders" until_works systemctl --user is-system-running --wait
-check "a user's socket starts" systemctl --user start locketd.socket
-check "only that user may connect" test "$(stat -c %a /run/user/0/locket/locketd.sock)" = 600
-# shellcheck disable=SC2016 # for the inner shell
-check "a user's own daemon is found before the machine's" sh -c \
-  '[ "$(locketctl status --json | jq -r .socket)" = /run/user/0/locket/locketd.sock ]'
+# shellcheck source=tests/systemd/user_checks.sh
+source "${BASH_SOURCE[0]%/*}/user_checks.sh"
 
 # shellcheck source=tests/systemd/readme_checks.sh
 source "${BASH_SOURCE[0]%/*}/readme_checks.sh"

@@ -19,6 +19,8 @@ daemon=$(find "$work" -type f -name locketd -path '*/sbin/*')
 export XDG_RUNTIME_DIR=$work/run
 mkdir -m 0700 "$XDG_RUNTIME_DIR"
 
+# "locketd-session.UID.NANOSECONDS.SESSION.file-63:" (kept_sessions), and execve(2)'s MAX_ARG_STRLEN.
+readonly NAME=76 STRING=131072
 failures=0
 for manager in system user; do
   folder=$(dirname "$(find "$work" -path "*/systemd/$manager/locketd.service")")
@@ -26,6 +28,11 @@ for manager in system user; do
   sed -i "s|^ExecStart=.*|ExecStart=$daemon|" "$folder/locketd.service"
   options=(--man=no --recursive-errors=no)
   [[ $manager == system ]] || options+=(--user)
+  store=$(sed -n 's/^FileDescriptorStoreMax=//p' "$folder/locketd.service")
+  if ((store == 0 || store * NAME >= STRING)); then
+    echo "$manager: the names of $store kept descriptors are too long for execve(2)"
+    failures=$((failures + 1))
+  fi
   # That other units of the machine are wrong is no affair of ours.
   status=0
   said=$(systemd-analyze verify "${options[@]}" "$folder/locketd.service" "$folder/locketd.socket" 2>&1) ||

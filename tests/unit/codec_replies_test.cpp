@@ -98,15 +98,18 @@ TEST(CodecReplies, Welcome_comes_back) {
 }
 
 TEST(CodecReplies, Status_comes_back) {
-  const auto status = round_trip(StatusReport{.version = "1",
-                                              .socket = "/run/s",
-                                              .pid = 42,
-                                              .uptime = 1.5,
-                                              .sessions = 2,
-                                              .locks = 3,
-                                              .holders = 4,
-                                              .waiters = 5,
-                                              .grants = 6});
+  const auto status = round_trip(StatusReport{
+      .version = "1",
+      .socket = "/run/s",
+      .pid = 42,
+      .uptime = 1.5,
+      .sessions = 2,
+      .locks = 3,
+      .holders = 4,
+      .waiters = 5,
+      .grants = 6,
+      .user = {
+          .sessions = {7, 70}, .held = {8, 80}, .waiting = {9, 90}, .descriptors = {10, 100}}});
   EXPECT_EQ(status.version, "1");
   EXPECT_EQ(status.socket, "/run/s");
   EXPECT_EQ(status.pid, 42);
@@ -116,6 +119,19 @@ TEST(CodecReplies, Status_comes_back) {
   EXPECT_EQ(status.holders, 4U);
   EXPECT_EQ(status.waiters, 5U);
   EXPECT_EQ(status.grants, 6U);
+  EXPECT_EQ(status.user.sessions.has, 7U);
+  EXPECT_EQ(status.user.sessions.limit, 70U);
+  EXPECT_EQ(status.user.held.has, 8U);
+  EXPECT_EQ(status.user.waiting.limit, 90U);
+  EXPECT_EQ(status.user.descriptors.has, 10U);
+  EXPECT_EQ(status.user.descriptors.limit, 100U);
+}
+
+TEST(CodecReplies, A_status_of_an_older_daemon_tells_no_limits) {
+  const auto reply = decode_reply(R"({"jsonrpc":"2.0","id":1,"result":{"uptime":1.5}})");
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(std::get<StatusReport>(reply->answer).user.sessions.limit, 0U);
+  EXPECT_FALSE(decode_reply(R"({"jsonrpc":"2.0","id":1,"result":{"uptime":1.5,"user":7}})"));
 }
 
 TEST(CodecReplies, A_page_comes_back) {

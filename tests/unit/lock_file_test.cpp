@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -256,6 +257,39 @@ TEST_F(LockFile, Newlines_and_bytes_of_any_kind_may_be_in_a_path) {
   const std::string path = folder_ / "a\n\x1b\xff\\";
   EXPECT_EQ(outcome(path), "opened");
   EXPECT_TRUE(fs::exists(path));
+}
+
+// ---- NFS, which wants files to be writable ----
+
+int access_of(const Descriptor& file) {
+  return ::fcntl(file.get(), F_GETFL) & O_ACCMODE;
+}
+
+TEST_F(LockFile, Only_an_exclusive_lock_over_NFS_wants_a_writable_file) {
+  EXPECT_TRUE(wants_writable(NFS_SUPER_MAGIC, Mode::exclusive));
+  EXPECT_FALSE(wants_writable(NFS_SUPER_MAGIC, Mode::shared));
+  EXPECT_FALSE(wants_writable(EXT4_SUPER_MAGIC, Mode::exclusive));
+  EXPECT_FALSE(wants_writable(TMPFS_MAGIC, Mode::exclusive));
+  EXPECT_EQ(access_of(open_lock_file(make("file")).value()), O_RDONLY);
+}
+
+TEST_F(LockFile, Is_made_writable_where_that_is_permitted_and_nothing_else_changes_C12) {
+  const std::string path = make("file", "content");
+  const auto before = traces(path);
+  const Descriptor file = made_writable(open_lock_file(path).value(), path);
+  EXPECT_EQ(access_of(file), O_RDWR);
+  EXPECT_EQ(id_of(file.get()), id_of(path));
+  EXPECT_NE(::fcntl(file.get(), F_GETFD) & FD_CLOEXEC, 0);
+  EXPECT_EQ(traces(path), before);
+}
+
+TEST_F(LockFile, Stays_as_it_is_where_it_cannot_be_made_writable_C12) {
+  const std::string folder = folder_ / "sub";
+  fs::create_directory(folder);
+  EXPECT_EQ(access_of(made_writable(open_lock_file(folder).value(), folder)), O_RDONLY);
+  EXPECT_EQ(access_of(made_writable(open_lock_file(folder).value(), folder + "/none")), O_RDONLY);
+  const Descriptor other = made_writable(open_lock_file(folder).value(), make("file"));
+  EXPECT_EQ(id_of(other.get()), id_of(folder)) << "another file was taken for it";
 }
 
 // ---- Identity (C1, C11) ----

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <array>
 #include <memory>
 #include <utility>
 #include <variant>
@@ -20,6 +21,7 @@ using proto::printable;
 constexpr char kDaemon[] = "daemon";
 constexpr char kVersion[] = "version";
 constexpr char kLimits[] = "limits";
+constexpr char kUserLimits[] = "user limits";
 constexpr char kSeeDaemon[] =
     "see what stops it: systemctl status locketd, or its state in ps; to kill it costs nobody a "
     "lock";
@@ -55,7 +57,7 @@ void tell_version(const proto::StatusReport& report, int protocol, const Tell& t
                kSameVersion));
 }
 
-// The daemon's own; how much of it one user may have is its options' part.
+// The daemon's own.
 void tell_limits(const proto::StatusReport& report, const Tell& tell) {
   const std::string use = fmt::format(
       "{} of {} descriptors are open, one for each lock and two "
@@ -68,6 +70,38 @@ void tell_limits(const proto::StatusReport& report, const Tell& tell) {
     tell(warning(kLimits, use + ", which does not last for many", kMore));
   } else {
     tell(ok(kLimits, use));
+  }
+}
+
+// What the daemon allows each user, as far as whoever asks has it.
+void tell_user_limits(const proto::UserShares& user, const Tell& tell) {
+  struct Row {
+    const proto::Share& share;
+    const char* what;
+    const char* setting;
+  };
+  const std::array rows{
+      Row{user.sessions, "sessions", "max-sessions-per-user"},
+      Row{user.held, "locks held", "max-held-per-user"},
+      Row{user.waiting, "requests that wait", "max-waiting-per-user"},
+      Row{user.descriptors, "descriptors", "max-descriptors-per-user"},
+  };
+  std::string all;
+  std::string scarce;
+  for (const auto& [share, what, setting] : rows) {
+    if (share.limit == 0) continue;  // an older daemon's
+    all += fmt::format("{}{} of {} {}", all.empty() ? "" : ", ", share.has, share.limit, what);
+    if (share.has >= share.limit - share.limit / 8) {
+      scarce += fmt::format("{}{}", scarce.empty() ? "" : ", ", setting);
+    }
+  }
+  if (!scarce.empty()) {
+    tell(warning(kUserLimits, fmt::format("you have {}: more is soon refused", all),
+                 fmt::format("see what has them: locketctl list; or raise {} in locketd's "
+                             "configuration, and restart it",
+                             scarce)));
+  } else if (!all.empty()) {
+    tell(ok(kUserLimits, "you have " + all));
   }
 }
 
@@ -101,6 +135,7 @@ void check_daemon(Contact contact, const Tell& tell) {
   tell(ok(kDaemon, summary_of(*report)));
   tell_version(*report, welcome->protocol, tell);
   tell_limits(*report, tell);
+  tell_user_limits(report->user, tell);
 }
 
 std::vector<Step> daemon_steps() {

@@ -176,10 +176,6 @@ std::string name_of(const FileSystem& file_system) {
   return fmt::format("of type {:#x}", magic);
 }
 
-bool wants_writable(const FileSystem& file_system) {
-  return file_system.magic == NFS_SUPER_MAGIC;
-}
-
 Finding expectation_of(const FileSystem& file_system) {
   const auto magic = file_system.magic;
   const std::string name = name_of(file_system);

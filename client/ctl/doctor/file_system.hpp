@@ -30,9 +30,6 @@ struct FileSystem {
 // The type's name, by the mount where there is one.
 std::string name_of(const FileSystem& file_system);
 
-// NFS, or another whose server decides by how the file is open whether it can be locked.
-bool wants_writable(const FileSystem& file_system);
-
 Finding expectation_of(const FileSystem& file_system);
 
 }  // namespace locketctl

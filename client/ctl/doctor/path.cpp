@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -17,6 +16,7 @@
 #include "client/ctl/doctor/checks.hpp"
 #include "client/ctl/doctor/file_system.hpp"
 #include "client/ctl/doctor/interview.hpp"
+#include "client/ctl/doctor/place.hpp"
 #include "client/external_holder.hpp"
 #include "client/holders.hpp"
 #include "client/socket_search.hpp"
@@ -77,24 +77,6 @@ void open_existing(Subject& subject, const Tell& tell) {
                              readable ? "reading" : "writing")));
 }
 
-void look_at_folder(const Subject& subject, const Tell& tell) {
-  const std::string folder = escape(subject.folder);
-  struct stat info{};
-  if (::stat(subject.folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
-    tell(problem(kPath, fmt::format("the folder {} does not exist", folder), "mkdir -p " + folder));
-  } else if (::access(subject.folder.c_str(), W_OK | X_OK) != 0) {
-    tell(problem(
-        kPath,
-        fmt::format("{} is not there, and you may not make it: the folder belongs to {} "
-                    "and has the mode {:04o}",
-                    escape(subject.path), client::user_name(info.st_uid), info.st_mode & 07777U),
-        "make the file as its owner, or choose a folder that you may write to"));
-  } else {
-    tell(ok(kPath, fmt::format("{} is not there yet, and can be made: mode 0666 less umask",
-                               escape(subject.path))));
-  }
-}
-
 void check_path(Subject& subject, const Tell& tell) {
   auto absolute = proto::absolute(subject.path);
   if (!absolute) {
@@ -102,16 +84,19 @@ void check_path(Subject& subject, const Tell& tell) {
     return;
   }
   subject.path = std::move(*absolute);
-  subject.folder = std::filesystem::path(subject.path).parent_path().string();
+  const Place place = place_of(subject.path);
+  subject.folder = place.folder;
   struct stat info{};
   if (::stat(subject.path.c_str(), &info) == 0) {
     open_existing(subject, tell);
   } else if (errno == ENOENT || errno == ENOTDIR) {
     subject.missing = true;
-    look_at_folder(subject, tell);
+    tell(look_at(place, subject.path, kPath));
   } else {
+    const bool forbidden = errno == EACCES;
     tell(problem(kPath, fmt::format("{}: {}", escape(subject.path), error_text()),
-                 "see that you may search all folders on the way to it"));
+                 forbidden ? "see that you may search all folders on the way to it"
+                           : "choose another path"));
   }
 }
 
@@ -163,12 +148,22 @@ void tell_failed(const char* what, const Tell& tell) {
                "use a lock file on a local file system"));
 }
 
-// NFS grants an exclusive lock only to who has the file open for writing (flock(2)), and those who
-// may read it open it for reading.
+// NFS grants an exclusive lock to him alone who has the file open for writing (flock(2)).
 bool refuses_exclusive(const Subject& subject, const Tell& tell) {
-  if (!wants_writable(file_system_of(subject))) return false;
+  const auto magic = file_system_of(subject).magic;
+  if (!proto::wants_writable(magic, proto::Mode::exclusive)) return false;
+  Descriptor again(::open(subject.path.c_str(), O_RDONLY | kFlags));
+  const Descriptor file = proto::made_writable(std::move(again), subject.path);
+  if ((::fcntl(file.get(), F_GETFL) & O_ACCMODE) != O_RDONLY) return false;
+  // Not so where the mount keeps its locks here.
   if (::flock(subject.file.get(), LOCK_EX | LOCK_NB) == 0 || errno == EWOULDBLOCK) return false;
-  tell_failed("a shared lock can be had, but no exclusive one by who may read the file", tell);
+  tell(
+      problem(kFlock,
+              fmt::format("a shared lock works, but {} gives an exclusive one to him alone who may "
+                          "write to the file, and you may not",
+                          name_of(file_system_of(subject))),
+              "let those who lock it write to it (chmod, chgrp), or use a lock file on a local "
+              "file system"));
   return true;
 }
 

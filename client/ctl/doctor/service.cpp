@@ -61,6 +61,11 @@ bool is_systemd(pid_t pid) {
 
 void check_service(const Contact& contact, const Tell& tell) {
   const ucred listener = listener_of(contact.socket.get());
+  if (listener.pid == 0) {  // none that is seen from this pid namespace
+    tell(ok(kService,
+            "the socket is kept outside of this container: locketctl doctor tells more there"));
+    return;
+  }
   const bool kept = is_systemd(listener.pid);
   const bool users = kept ? listener.pid != 1 : listener.uid != 0;
   const std::string systemctl = users ? "systemctl --user " : "systemctl ";

@@ -61,9 +61,12 @@ Finding refusal_of(const Failed& failed) {
   switch (failed.error.os_error) {
     case ECONNREFUSED:
       return problem(kSocket,
-                     fmt::format("nobody listens at {}: a daemon that died left it behind", path),
-                     "start locketd again, which replaces it; where systemd keeps it: systemctl "
-                     "restart locketd.socket");
+                     fmt::format("nobody listens at {}: a daemon that died left it behind, or its "
+                                 "unit was stopped or has failed",
+                                 path),
+                     "start locketd again, which replaces it; where systemd keeps it, see why: "
+                     "systemctl status locketd.socket locketd.service, and then: systemctl restart "
+                     "locketd.socket");
     case EACCES:
       return problem(
           kSocket,

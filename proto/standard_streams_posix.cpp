@@ -1,0 +1,18 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "proto/standard_streams.hpp"
+
+namespace locket::proto {
+
+// open(2) takes the lowest number that is free. Open the wrong way round, it can be neither read
+// nor written.
+void fill_standard_streams() {
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
+    if (::fcntl(stream, F_GETFD) >= 0) continue;
+    const int access = stream == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (::open("/dev/null", access | O_CLOEXEC) < 0) return;
+  }
+}
+
+}  // namespace locket::proto
