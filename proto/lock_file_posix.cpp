@@ -9,6 +9,7 @@
 #include <climits>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "proto/limits.hpp"
 #include "proto/lock_file.hpp"
@@ -130,7 +131,7 @@ std::expected<void, Error> check_path(const std::string& path) {
   return {};
 }
 
-std::expected<Descriptor, Error> open_lock_file(const std::string& path) {
+std::expected<LockFile, Error> open_and_identify(const std::string& path) {
   if (auto checked = check_path(path); !checked) return std::unexpected(checked.error());
   Descriptor file(open_somehow(path));
   if (!file) return std::unexpected(file_error(path, errno));
@@ -140,12 +141,19 @@ std::expected<Descriptor, Error> open_lock_file(const std::string& path) {
     file.reset(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
     if (!file) return std::unexpected(file_error(path, errno));
   }
-  if (auto id = identify(file.get()); !id) {
+  const auto id = identify(file.get());
+  if (!id) {
     return std::unexpected(Error{id.error().code,
                                  fmt::format("cannot lock {}: {}", shown(path), id.error().message),
                                  id.error().os_error});
   }
-  return file;
+  return LockFile{std::move(file), *id};
+}
+
+std::expected<Descriptor, Error> open_lock_file(const std::string& path) {
+  auto file = open_and_identify(path);
+  if (!file) return std::unexpected(std::move(file.error()));
+  return std::move(file->descriptor);
 }
 
 std::expected<Location, Error> locate(int fd) {
