@@ -1,6 +1,6 @@
 // Requests to the arbiter, the arbiter's events to replies and to the OS.
 //
-// Role: between sessions and arbiter; knows messages but neither sockets nor Asio, so that tests
+// Role: between sessions and arbiter; knows messages but neither sockets nor the reactor, so that tests
 // and fuzzers drive whole sessions without either. Owned by Server. One thread only.
 //
 // Invariants:

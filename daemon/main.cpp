@@ -16,18 +16,18 @@
 
 namespace {
 
-// SIG_BLOCK, SIG_UNBLOCK. An end between the listener's beginning and the loop's would leave the
-// socket behind.
-void hold_back_end(int how) {
+// For the server, which asks for them. One between the listener's beginning and the loop's would
+// leave the socket behind.
+void hold_back_end() {
   sigset_t ends{};
   ::sigemptyset(&ends);
   ::sigaddset(&ends, SIGTERM);
   ::sigaddset(&ends, SIGINT);
-  ::pthread_sigmask(how, &ends, nullptr);
+  ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 }
 
 int serve(const locketd::Options& options) {
-  hold_back_end(SIG_BLOCK);
+  hold_back_end();
   auto inherited = locketd::Inherited::take();
   auto listener = locketd::Listener::open(options.socket, std::move(inherited.sockets));
   if (!listener) {
@@ -39,7 +39,6 @@ int serve(const locketd::Options& options) {
   bool all_ended = false;
   {
     locketd::Server server(std::move(*listener), options.limits, std::move(inherited.kept));
-    hold_back_end(SIG_UNBLOCK);
     all_ended = server.run();
   }
   locketd::log::info("stopped; holders keep their locks");

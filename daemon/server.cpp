@@ -3,22 +3,17 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <cerrno>
 #include <chrono>
-#include <exception>
+#include <csignal>
+#include <cstring>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -34,12 +29,10 @@
 
 namespace locketd {
 
-namespace asio = boost::asio;
 namespace proto = locket::proto;
 
 namespace {
 
-constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadBytes = 64 * 1024;
 // How long accepting rests when descriptors or memory are short; sessions go on meanwhile.
 constexpr std::chrono::milliseconds kAcceptRest{50};
@@ -49,6 +42,15 @@ constexpr std::chrono::milliseconds kRecovery{250};
 // How long the end waits for file systems that do not answer, at most twice: once for locks that
 // are waited for, once for files that are to be closed.
 constexpr std::chrono::milliseconds kEndPatience{500};
+
+// The two that ask for the end; main holds them back from everything else.
+proto::Descriptor open_signals() {
+  sigset_t ends{};
+  ::sigemptyset(&ends);
+  ::sigaddset(&ends, SIGTERM);
+  ::sigaddset(&ends, SIGINT);
+  return proto::Descriptor(::signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK));
+}
 
 proto::Descriptor open_spare() {
   return proto::Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -79,13 +81,10 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void ended(SessionId session) override;
 
  private:
-  using Acceptor = asio::local::stream_protocol::acceptor;
-
-  asio::awaitable<void> accept_loop();
-  asio::awaitable<void> watch_mounts();
-  asio::awaitable<void> beat(std::chrono::microseconds period);
-  void accept_more();
-  void open_session(Session::Socket socket);
+  void accept_some();
+  void rest_from_accepting(int error);
+  void beat();
+  void open_session(proto::Descriptor socket);
   void restore(KeptSession kept);
   void drop(KeptSession kept);
   void refuse(proto::Descriptor socket, const proto::Error& error);
@@ -93,22 +92,26 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void flush();
   void arm_timer();
 
-  asio::io_context context_{1};
+  Reactor reactor_;
   Listener listener_;
-  Acceptor acceptor_;
-  asio::signal_set signals_;
-  asio::steady_timer timer_;
+  Reactor::Watch accepting_;
+  Reactor::Timer rest_;  // from accepting
+  proto::Descriptor signals_;
+  Reactor::Watch ending_;
+  Reactor::Timer timer_;
   Monotonic armed_ = Monotonic::max();
   bool settle_posted_ = false;
   std::vector<char> buffer_;
-  boost::system::error_code short_of_;  // told once, not at every try
+  int short_of_ = 0;  // errno: told once, not at every try
   SessionId last_session_ = 0;
   boost::unordered_flat_map<SessionId, std::shared_ptr<Session>> sessions_;
   std::vector<SessionId> to_flush_;
   LocalDevices devices_;
+  Reactor::Watch mounts_;
   std::unique_ptr<FlockLocks> os_locks_;
   Dispatch dispatch_;
   ServiceManager manager_;
+  std::optional<Reactor::Timer> heart_;
   KeptSessions kept_sessions_;
   proto::Descriptor spare_;  // given up to refuse a connection when there is no other
 };
@@ -124,13 +127,20 @@ bool Server::run() {
 
 Server::Loop::Loop(Listener listener, const UserLimits& limits, std::vector<Inherited::Named> kept)
     : listener_(std::move(listener)),
-      acceptor_(context_, {}, listener_.descriptor()),
-      signals_(context_, SIGTERM, SIGINT),
-      timer_(context_),
+      accepting_(reactor_, [this](std::uint32_t) { accept_some(); }),
+      rest_(reactor_, [this] { accepting_.change(EPOLLIN); }),
+      signals_(open_signals()),
+      ending_(reactor_, [this](std::uint32_t) { reactor_.stop(); }),
+      timer_(reactor_,
+             [this] {
+               armed_ = Monotonic::max();
+               batch_done();
+             }),
       buffer_(kReadBytes),
+      mounts_(reactor_, [this](std::uint32_t) { devices_.changed(); }),
       os_locks_(std::make_unique<FlockLocks>(
           [this](std::function<void()> task) {
-            asio::post(context_, [this, task = std::move(task)] {
+            reactor_.post([this, task = std::move(task)] {
               task();
               batch_done();
             });
@@ -154,19 +164,15 @@ bool Server::Loop::run() {
   manager_.keep("predecessor", spare_.get());
   manager_.tell("READY=1");
   batch_done();
-  signals_.async_wait([this](const auto& error, int) {
-    if (!error) context_.stop();
-  });
-  asio::co_spawn(context_, accept_loop(), [](const std::exception_ptr& failure) {
-    if (failure) std::rethrow_exception(failure);  // nobody else would ever be accepted
-  });
-  asio::co_spawn(context_, watch_mounts(), asio::detached);
-  if (const auto period = manager_.heartbeat()) {
-    asio::co_spawn(context_, beat(*period), asio::detached);
+  ending_.start(signals_.get(), EPOLLIN);
+  accepting_.start(listener_.descriptor(), EPOLLIN);
+  if (devices_.descriptor() >= 0) mounts_.start(devices_.descriptor(), EPOLLPRI);
+  if (manager_.heartbeat()) {
+    heart_.emplace(reactor_, [this] { beat(); });
+    beat();
   }
-  context_.run();
+  reactor_.run();
   manager_.tell("STOPPING=1");
-  std::ignore = acceptor_.release();  // the listener closes it
 
   // Before any connection closes: a client that sees the end of its own takes it that nobody here
   // locks its files any more, and would lose a lock that a thread of ours got after it had looked.
@@ -201,7 +207,7 @@ bool Server::Loop::is_behind(SessionId session) const {
 
 void Server::Loop::settle_later() {
   if (std::exchange(settle_posted_, true)) return;
-  asio::post(context_, [this] {
+  reactor_.post([this] {
     settle_posted_ = false;
     dispatch_.settle();
     flush();
@@ -245,70 +251,49 @@ void Server::Loop::ended(SessionId session) {
   kept_sessions_.forget(session);
 }
 
-asio::awaitable<void> Server::Loop::accept_loop() {
-  for (;;) {
-    auto [error, socket] = co_await acceptor_.async_accept(kNoThrow);
-    if (!error) {
-      short_of_ = {};
-      open_session(std::move(socket));
-      accept_more();
-    } else if (error == asio::error::operation_aborted) {
-      co_return;
-    } else {
-      if (error != short_of_) log::warning("cannot accept connections: {}", error.message());
-      short_of_ = error;
-      if (error == asio::error::no_descriptors) refuse_by_spare();
-      asio::steady_timer rest(context_, kAcceptRest);
-      co_await rest.async_wait(kNoThrow);
-    }
+// Who connects must not wait for a turn of the loop each, nor all others for all who connect.
+void Server::Loop::accept_some() {
+  constexpr int kAtOnce = 32;
+  for (int i = 0; i < kAtOnce; ++i) {
+    proto::Descriptor socket(
+        ::accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket) return rest_from_accepting(errno);
+    short_of_ = 0;
+    open_session(std::move(socket));
   }
+}
+
+// Unless nobody is there, or who was has gone.
+void Server::Loop::rest_from_accepting(int error) {
+  if (error == EAGAIN || error == EINTR || error == ECONNABORTED) return;
+  if (std::exchange(short_of_, error) != error) {
+    log::warning("cannot accept connections: {}", std::strerror(error));
+  }
+  if (error == EMFILE || error == ENFILE) refuse_by_spare();
+  accepting_.change(0);
+  rest_.set(now().steady + kAcceptRest);
 }
 
 // A loop that hangs does not beat, and the service manager ends it, which costs nobody a lock (C9).
-asio::awaitable<void> Server::Loop::beat(std::chrono::microseconds period) {
-  asio::steady_timer timer(context_);
-  for (;;) {
-    manager_.tell(fmt::format("WATCHDOG=1\nSTATUS={}", dispatch_.summary()));
-    timer.expires_after(period);
-    co_await timer.async_wait(kNoThrow);
-  }
+void Server::Loop::beat() {
+  manager_.tell(fmt::format("WATCHDOG=1\nSTATUS={}", dispatch_.summary()));
+  heart_->set(now().steady + *manager_.heartbeat());
 }
 
-// Who connects must not wait for a turn of the loop each.
-void Server::Loop::accept_more() {
-  constexpr int kAtOnce = 32;
-  for (int i = 0; i < kAtOnce; ++i) {
-    const int fd =
-        ::accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) return;
-    open_session(Session::Socket(context_, asio::local::stream_protocol(), fd));
-  }
-}
-
-asio::awaitable<void> Server::Loop::watch_mounts() {
-  if (devices_.descriptor() < 0) co_return;
-  asio::posix::stream_descriptor table(context_, ::dup(devices_.descriptor()));
-  for (;;) {
-    const auto [error] =
-        co_await table.async_wait(asio::posix::stream_descriptor::wait_error, kNoThrow);
-    if (error) co_return;
-    devices_.changed();
-  }
-}
-
-void Server::Loop::open_session(Session::Socket socket) {
-  auto peer = identify_peer(socket.native_handle());
+void Server::Loop::open_session(proto::Descriptor socket) {
+  auto peer = identify_peer(socket.get());
   if (!peer) {
     const bool full = peer.error().code == proto::Errc::limit_reached;
-    refuse(proto::Descriptor(socket.release()), full ? out_of_descriptors() : peer.error());
+    refuse(std::move(socket), full ? out_of_descriptors() : peer.error());
     return;
   }
   if (const auto admitted = dispatch_.admits(*peer); !admitted) {
-    refuse(proto::Descriptor(socket.release()), admitted.error());
+    refuse(std::move(socket), admitted.error());
     return;
   }
   const SessionId id = ++last_session_;
-  auto session = std::make_shared<Session>(*this, id, std::move(socket), std::move(*peer));
+  auto session =
+      std::make_shared<Session>(*this, reactor_, id, std::move(socket), std::move(*peer));
   sessions_.emplace(id, session);
   dispatch_.opened(id, session->peer());
   session->start();
@@ -319,7 +304,7 @@ void Server::Loop::restore(KeptSession kept) {
   const SessionId id = ++last_session_;
   kept_sessions_.adopt(id, kept);
   auto session =
-      std::make_shared<Session>(*this, id, Session::Socket(context_), std::move(kept.peer));
+      std::make_shared<Session>(*this, reactor_, id, proto::Descriptor(), std::move(kept.peer));
   sessions_.emplace(id, session);
   dispatch_.opened(id, session->peer(), true);
   for (const std::string& line : kept.lines) {
@@ -376,12 +361,7 @@ void Server::Loop::arm_timer() {
   const auto next = dispatch_.next_deadline();
   if (!next || *next >= armed_) return;
   armed_ = *next;
-  timer_.expires_at(*next);
-  timer_.async_wait([this](const auto& error) {
-    if (error) return;
-    armed_ = Monotonic::max();
-    batch_done();
-  });
+  timer_.set(*next);
 }
 
 }  // namespace locketd

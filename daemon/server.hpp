@@ -1,7 +1,7 @@
 // The loop: accepts connections, gives sessions their turns, and wakes for deadlines.
 //
-// Role: owns the io_context, the sessions, dispatch and the OS locks; nothing else includes Asio
-// but session.hpp. Owned by main.
+// Role: owns the reactor, the sessions, dispatch and the OS locks. Owned by main, which holds
+// SIGTERM and SIGINT back from everything else.
 
 #pragma once
 
