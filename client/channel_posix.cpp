@@ -90,7 +90,7 @@ bool Channel::withdraw(proto::RequestId id) {
 
 std::expected<Channel::Intake, proto::Error> Channel::receive() {
   std::array<char, 16384> buffer;          // not cleared: that takes longer than the rest of this
-  std::deque<proto::Descriptor> unwanted;  // a daemon sends none; closed here if it does
+  proto::Descriptors unwanted;  // a daemon sends none; closed here if it does
   const auto received = proto::try_receive(socket_.get(), buffer, unwanted);
   if (!received) return std::unexpected(received.error());
   if (received->closed) return Intake::closed;

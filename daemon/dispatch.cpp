@@ -85,7 +85,7 @@ void Dispatch::opened(SessionId session, const Peer& peer, bool kept) {
 }
 
 std::expected<void, Error> Dispatch::received(SessionId session, std::string_view line,
-                                              std::deque<Descriptor>& descriptors) {
+                                              proto::Descriptors& descriptors) {
   const UserId user = clients_.at(session).peer->uid;
   if (!descriptors.empty() && os_locks_.calls_pending(user) > 0) {
     // Refused alone, they would go on coming, and closing them hangs.
@@ -138,22 +138,24 @@ bool Dispatch::outlives_connection(SessionId session) {
 }
 
 void Dispatch::attend() {
-  see_to_time();
-  if (has_due() || !lists_.empty()) sessions_.settle_later();
+  const Monotonic now = sessions_.now().steady;
+  see_to_time(now);
+  if (arbiter_.has_due(now) || !lists_.empty()) sessions_.settle_later();
 }
 
-void Dispatch::see_to_time() {
+void Dispatch::see_to_time(Monotonic now) {
   pump();  // what the OS locks reported from outside of any request
-  end_recovery_in_time();
+  end_recovery_in_time(now);
   keep_one();
-  incidents_.see_to_time(sessions_.now().steady);
+  incidents_.see_to_time(now);
 }
 
 // One pass: what comes in by the draining is answered in the next, after others had their turn, so
 // that a client who never stops talking cannot keep the loop here (C15).
 void Dispatch::settle() {
-  see_to_time();
-  const auto due = arbiter_.due(sessions_.now().steady, kRefusalsAtOnce);
+  const Monotonic now = sessions_.now().steady;
+  see_to_time(now);
+  const auto due = arbiter_.due(now, kRefusalsAtOnce);
   if (due.empty() && lists_.empty()) return;
 
   const auto heard = last_list_;
@@ -329,7 +331,7 @@ void Dispatch::dispose(SessionId session, Descriptors& descriptors) {
 void Dispatch::dispose_first(SessionId session, Descriptors& descriptors) {
   if (descriptors.empty()) return;
   os_locks_.dispose(std::move(descriptors.front()), clients_.at(session).peer->uid);
-  descriptors.pop_front();
+  descriptors.erase(descriptors.begin());
 }
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,

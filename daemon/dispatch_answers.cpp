@@ -110,7 +110,9 @@ void Dispatch::perform(const Refused& event) {
 }
 
 void Dispatch::reply(SessionId session, std::optional<RequestId> id, proto::Answer answer) {
-  sessions_.send(session, proto::encode(proto::Reply{id, std::move(answer)}));
+  line_.clear();
+  proto::append(line_, {id, std::move(answer)});
+  sessions_.send(session, line_);
 }
 
 // Of the session that comes after the one that had its turn, and reads its answers. A list that

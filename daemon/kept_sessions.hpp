@@ -7,7 +7,6 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -24,7 +23,7 @@ struct KeptSession {
   std::string name;
   Peer peer;
   std::vector<std::string> lines;
-  std::deque<locket::proto::Descriptor> files;
+  locket::proto::Descriptors files;
 };
 
 // What its first lock was called, escaped; empty where that is not known.

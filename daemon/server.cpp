@@ -66,7 +66,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
 
   // Sessions, for dispatch.
   Instant now() const override;
-  void send(SessionId session, std::string line) override;
+  void send(SessionId session, std::string_view line) override;
   void drain(SessionId session) override;
   void settle_later() override;
   bool is_behind(SessionId session) const override;
@@ -106,6 +106,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   SessionId last_session_ = 0;
   boost::unordered_flat_map<SessionId, std::shared_ptr<Session>> sessions_;
   std::vector<SessionId> to_flush_;
+  std::vector<SessionId> flushed_;  // by flush(), in turn with to_flush_
   LocalDevices devices_;
   Reactor::Watch mounts_;
   std::unique_ptr<FlockLocks> os_locks_;
@@ -186,10 +187,10 @@ Instant Server::Loop::now() const {
   return {std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
 }
 
-void Server::Loop::send(SessionId session, std::string line) {
+void Server::Loop::send(SessionId session, std::string_view line) {
   const auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
-  found->second->send(std::move(line));
+  found->second->send(line);
   to_flush_.push_back(session);
 }
 
@@ -346,7 +347,9 @@ void Server::Loop::refuse_by_spare() {
 void Server::Loop::flush() {
   // A session may end while it is flushed, and its locks' next holders then have lines as well.
   while (!to_flush_.empty()) {
-    for (const SessionId id : std::exchange(to_flush_, {})) {
+    flushed_.clear();
+    flushed_.swap(to_flush_);
+    for (const SessionId id : flushed_) {
       const auto found = sessions_.find(id);
       if (found == sessions_.end()) continue;
       const auto kept = found->second;

@@ -39,17 +39,13 @@ void Session::start() {
   if (peer_.process) process_.start(peer_.process.get(), EPOLLIN);
 }
 
-void Session::send(std::string line) {
+void Session::send(std::string_view line) {
   if (ended_ || !socket_) return;
   if (outbox_.size() - sent_ > kOutboxLimit) {
     overflowed_ = true;  // flush() ends it: here would be in the middle of somebody's request
     return;
   }
-  if (outbox_.empty()) {
-    outbox_ = std::move(line);
-  } else {
-    outbox_ += line;
-  }
+  outbox_ += line;
 }
 
 void Session::flush() {

@@ -11,10 +11,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "daemon/arbiter.hpp"
 #include "daemon/peer.hpp"
@@ -60,7 +60,7 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] bool is_behind() const { return outbox_.size() - sent_ > kOutboxPause; }
 
   // Queues; the line goes out at the next flush().
-  void send(std::string line);
+  void send(std::string_view line);
   void flush();
 
   // Handles what the socket has now, as far as it was there when the call began.
@@ -88,7 +88,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Reactor::Watch connection_;
   Reactor::Watch process_;  // peer_'s pidfd
   locket::proto::LineBuffer lines_;
-  std::deque<locket::proto::Descriptor> descriptors_;
+  locket::proto::Descriptors descriptors_;
   std::string outbox_;
   std::size_t sent_ = 0;     // of the outbox
   bool writing_ = false;     // waits for room

@@ -6,6 +6,13 @@
 namespace locket::proto {
 namespace {
 
+// Printable ASCII that stands for itself between quotes. A table, since most of a line is text.
+constexpr auto kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (unsigned char c = ' '; c <= '~'; ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
+
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
@@ -81,9 +88,7 @@ class Reader {
   std::optional<std::string_view> text() {
     if (!take('"')) return std::nullopt;
     const char* const begin = at_;
-    // Above '~' are DEL, which is not printed, and what is not ASCII: a negative char, or a large
-    // one.
-    while (at_ != end_ && *at_ >= ' ' && *at_ <= '~' && *at_ != '"' && *at_ != '\\') ++at_;
+    while (at_ != end_ && kPlain[static_cast<unsigned char>(*at_)]) ++at_;
     if (at_ == end_ || *at_ != '"') return std::nullopt;
     return std::string_view(begin, at_++);
   }
