@@ -93,6 +93,9 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void arm_timer();
 
   Reactor reactor_;
+  // Ahead of the listener, so that they end after it: whose connection ends comes back at once, and
+  // must not come to a daemon that is about to be gone.
+  boost::unordered_flat_map<SessionId, std::shared_ptr<Session>> sessions_;
   Listener listener_;
   Reactor::Watch accepting_;
   Reactor::Timer rest_;  // from accepting
@@ -104,7 +107,6 @@ class Server::Loop final : public Sessions, public SessionOwner {
   std::vector<char> buffer_;
   int short_of_ = 0;  // errno: told once, not at every try
   SessionId last_session_ = 0;
-  boost::unordered_flat_map<SessionId, std::shared_ptr<Session>> sessions_;
   std::vector<SessionId> to_flush_;
   std::vector<SessionId> flushed_;  // by flush(), in turn with to_flush_
   LocalDevices devices_;
