@@ -138,7 +138,7 @@ bool Dispatch::outlives_connection(SessionId session) {
 }
 
 void Dispatch::attend() {
-  const Monotonic now = sessions_.now().steady;
+  const auto now = sessions_.now().steady;
   see_to_time(now);
   if (arbiter_.has_due(now) || !lists_.empty()) sessions_.settle_later();
 }
@@ -153,9 +153,8 @@ void Dispatch::see_to_time(Monotonic now) {
 // One pass: what comes in by the draining is answered in the next, after others had their turn, so
 // that a client who never stops talking cannot keep the loop here (C15).
 void Dispatch::settle() {
-  const Monotonic now = sessions_.now().steady;
-  see_to_time(now);
-  const auto due = arbiter_.due(now, kRefusalsAtOnce);
+  see_to_time(sessions_.now().steady);
+  const auto due = arbiter_.due(sessions_.now().steady, kRefusalsAtOnce);
   if (due.empty() && lists_.empty()) return;
 
   const auto heard = last_list_;
