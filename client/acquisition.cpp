@@ -38,13 +38,12 @@ std::expected<Acquisition, Failure> Acquisition::begin(Process& process, Custody
 }
 
 std::expected<void, Failure> Acquisition::ask() {
-  auto file = proto::open_lock_file(wish_.path, wish_.mode);
+  auto file = proto::open_and_identify(wish_.path, wish_.mode);
   if (!file) return std::unexpected(Failure{std::move(file.error()), std::nullopt});
-  auto id = proto::identify(file->get());
-  if (!id) return std::unexpected(Failure{std::move(id.error()), std::nullopt});
-  file_ = *id;
+  file_ = file->id;
 
-  Claim claim{proto::escape(wish_.path), wish_.mode, wish_.reason, file_, std::move(*file)};
+  Claim claim{proto::escape(wish_.path), wish_.mode, wish_.reason, file_,
+              std::move(file->descriptor)};
   if (wish_.timeout) claim.deadline = deadline_;
   claim.at_once = wish_.timeout == proto::Seconds::zero();
   auto pending = process_->connection.start(std::move(claim), backstop_);

@@ -89,8 +89,8 @@ bool Channel::withdraw(proto::RequestId id) {
 }
 
 std::expected<Channel::Intake, proto::Error> Channel::receive() {
-  std::array<char, 16384> buffer{};
-  std::deque<proto::Descriptor> unwanted;  // a daemon sends none; closed here if it does
+  std::array<char, 16384> buffer;  // not cleared: that takes longer than the rest of this
+  proto::Descriptors unwanted;     // a daemon sends none; closed here if it does
   const auto received = proto::try_receive(socket_.get(), buffer, unwanted);
   if (!received) return std::unexpected(received.error());
   if (received->closed) return Intake::closed;

@@ -10,7 +10,10 @@ Arbiter::Arbiter() = default;
 
 Arbiter::~Arbiter() {
   // Intrusive containers must be empty before what they link goes.
-  for (auto& [id, lock] : locks_) lock->holders.clear(), lock->queue.clear();
+  for (auto& [id, lock] : locks_) {
+    lock.holders.clear(), lock.queue.clear();
+    lock.at_once.clear(), lock.looked.clear();
+  }
   for (auto& [id, session] : sessions_) session->records.clear();
 }
 
@@ -67,7 +70,7 @@ void Arbiter::enqueue(Lock& lock, Record& record) {
   if (!record.claim.timeout) return;
   if (record.claim.timeout->count() == 0) {
     record.impatient = true;
-    lock.at_once.insert(record.ticket);
+    Lock::put(record, lock.at_once);
   } else {
     record.deadline = record.since.steady + *record.claim.timeout;
     deadlines_.emplace(record.deadline, record.ticket);
@@ -112,10 +115,11 @@ void Arbiter::disconnect(SessionId session) {
   // All leave before any lock goes on to its next waiter: that could be one of them.
   std::vector<Lock*> locks;
   auto& records = found->second->records;
-  for (std::size_t left = records.size(); left > 0; --left) {  // the last takes `records` along
+  while (!records.empty()) {
     locks.push_back(records.front().owner);
     leave(records.front());
   }
+  sessions_.erase(found);
   std::ranges::sort(locks, {}, &Lock::id);
   const auto repeated = std::ranges::unique(locks);
   locks.erase(repeated.begin(), repeated.end());
@@ -205,21 +209,23 @@ void Arbiter::abandon(Lock& lock) {
 }
 
 std::optional<Event> Arbiter::next_event() {
-  if (events_.empty()) return std::nullopt;
-  Event event = std::move(events_.front());
-  events_.pop_front();
-  return event;
+  if (next_event_ < events_.size()) return std::move(events_[next_event_++]);
+  // The room is used again, but what many took at once is given back.
+  constexpr std::size_t kUsual = 64;
+  events_.clear();
+  next_event_ = 0;
+  if (events_.capacity() > kUsual) events_.shrink_to_fit();
+  return std::nullopt;
 }
 
 Arbiter::Lock& Arbiter::lock_for(const FileId& file) {
   Lock*& lock = by_file_[file];
   if (lock == nullptr) {
-    auto owned = std::make_unique<Lock>();
-    owned->id = ++last_lock_;
-    owned->file = file;
-    owned->recovering = recovering_;
-    lock = owned.get();
-    locks_.emplace_hint(locks_.end(), owned->id, std::move(owned));
+    const LockId id = ++last_lock_;
+    lock = &locks_.try_emplace(locks_.end(), id)->second;
+    lock->id = id;
+    lock->file = file;
+    lock->recovering = recovering_;
   }
   return *lock;
 }
@@ -243,7 +249,7 @@ void Arbiter::advance(Lock& lock) {
 // under way that is not known yet, and the answer is near.
 void Arbiter::settle_at_once(Lock& lock) {
   if (lock.unsettled()) return;
-  due_at_once_.insert(due_at_once_.end(), lock.at_once.begin(), lock.at_once.end());
+  for (const Record& record : lock.at_once) due_at_once_.push_back(record.ticket);
   lock.at_once.clear();
 }
 
@@ -298,8 +304,7 @@ void Arbiter::erase(Record& record) {
     auto& records = record.held ? lock.holders : lock.queue;
     records.erase(Lock::Records::s_iterator_to(record));
   }
-  lock.at_once.erase(record.ticket);
-  lock.looked.erase(record.ticket);
+  record.in_patience.unlink();
   if (record.held) --holders_, --record.session->held;
   if (record.held && record.claim.mode == Mode::exclusive) --lock.exclusive;
   if (record.held || record.returning) by_token_.erase({record.claim.session, record.token});
@@ -311,7 +316,6 @@ void Arbiter::erase(Record& record) {
   by_request_.erase({record.claim.session, record.claim.request});
   auto& siblings = record.session->records;
   siblings.erase(siblings.iterator_to(record));
-  if (siblings.empty()) sessions_.erase(record.claim.session);
   records_.erase(record.ticket);
 }
 

@@ -34,6 +34,7 @@
 
 #pragma once
 
+#include <boost/container/map.hpp>
 #include <boost/container_hash/hash.hpp>
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set_hook.hpp>
@@ -42,7 +43,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -264,6 +264,8 @@ class Arbiter {
   struct Lock;
   struct Session;
   using InSession = boost::intrusive::list_member_hook<>;
+  using InPatience = boost::intrusive::list_member_hook<
+      boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
   using InLock = boost::intrusive::set_member_hook<boost::intrusive::optimize_size<true>>;
 
   Lock& lock_for(const FileId& file);
@@ -292,13 +294,13 @@ class Arbiter {
   template <typename Key, typename Value, typename Hash = boost::hash<Key>>
   using FlatMap = boost::unordered_flat_map<Key, Value, Hash>;
 
-  std::map<LockId, std::unique_ptr<Lock>> locks_;  // ordered, for cursors
+  boost::container::map<LockId, Lock> locks_;  // ordered, for cursors
   FlatMap<FileId, Lock*, HashFile> by_file_;
   FlatMap<Ticket, std::unique_ptr<Record>> records_;
   FlatMap<std::pair<SessionId, RequestId>, Record*> by_request_;
   FlatMap<std::pair<SessionId, Token>, Record*> by_token_;
-  FlatMap<SessionId, std::unique_ptr<Session>> sessions_;
-  FlatMap<UserId, Use> users_;  // who has any
+  FlatMap<SessionId, std::unique_ptr<Session>> sessions_;  // until they disconnect
+  FlatMap<UserId, Use> users_;                             // who has any
   // Whose records have gone while the OS layer was asked: the answer is still owed.
   struct Owed {
     Lock* lock;
@@ -308,8 +310,9 @@ class Arbiter {
 
   std::set<std::pair<Monotonic, Ticket>> deadlines_;
   std::deque<Ticket> due_at_once_;
-  Monotonic last_due_;  // when due() was asked last
-  std::deque<Event> events_;
+  Monotonic last_due_;         // when due() was asked last
+  std::vector<Event> events_;  // those before the next one have been taken
+  std::size_t next_event_ = 0;
 
   bool recovering_ = false;
   LockId last_lock_ = 0;

@@ -46,9 +46,9 @@ void Arbiter::expire(const std::vector<Ticket>& due) {
       last_try(lock, record);
     } else if (record.impatient && lock.unsettled()) {
       // What the last chance brought is still on its way through the kernel.
-      lock.at_once.insert(ticket);
+      Lock::put(record, lock.at_once);
     } else if (record.impatient && lock.attempt == Lock::Attempt::none) {
-      lock.looked.insert(ticket);
+      Lock::put(record, lock.looked);
       held.push_back(&lock);
     } else {
       refuse(record, {.why = Refused::Why::timed_out});
@@ -73,12 +73,9 @@ void Arbiter::look_again(Lock& lock) {
 // Where something else has happened, whoever does not wait is due once more.
 void Arbiter::end_look(Lock& lock, bool still_held) {
   lock.looking = false;
-  for (const Ticket ticket : std::exchange(lock.looked, {})) {
-    if (still_held) {
-      refuse(*records_.at(ticket), {.why = Refused::Why::timed_out});
-    } else {
-      lock.at_once.insert(ticket);
-    }
+  if (!still_held) return lock.at_once.merge(lock.looked, Lock::came_before);
+  while (!lock.looked.empty()) {
+    refuse(lock.looked.front(), {.why = Refused::Why::timed_out});
   }
 }
 

@@ -7,7 +7,7 @@
 #include <boost/intrusive/set.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <set>
+#include <iterator>
 
 #include "daemon/arbiter.hpp"
 
@@ -24,6 +24,7 @@ struct Arbiter::Record : Entry {
   bool last_try = false;   // not held back by the recovery any more
   bool told = false;       // that it has to wait
   InLock in_lock;          // in the lock's holders or queue
+  InPatience in_patience;  // impatient: in one of the lock's two lists of those, or in none
   InSession in_session;
 
   [[nodiscard]] bool timed() const { return deadline != Monotonic::max(); }
@@ -37,6 +38,9 @@ struct Arbiter::Lock {
   // In the order of arrival, in which former waiters may come back in any order.
   using Records = intrusive::set<Record, intrusive::member_hook<Record, InLock, &Record::in_lock>,
                                  intrusive::key_of_value<TicketOf>>;
+  using Impatient =
+      intrusive::list<Record, intrusive::member_hook<Record, InPatience, &Record::in_patience>,
+                      intrusive::constant_time_size<false>>;
   enum class Attempt : std::uint8_t {
     none,
     probing,    // TryLock or LookAgain is out
@@ -47,20 +51,31 @@ struct Arbiter::Lock {
   LockId id = 0;
   FileId file;
   Records holders;
-  std::size_t exclusive = 0;  // of them; more than one where one has let go and is yet to be heard
   Records queue;
+  Impatient at_once;  // refused, if not granted, as soon as the attempt has ended
+  Impatient looked;   // refused, if not granted, where LookAgain says that it is still held
+  std::uint32_t exclusive = 0;  // holders; several where one has let go and is yet to be heard
+  std::uint32_t checks = 0;     // CheckLocks that are out
   Attempt attempt = Attempt::none;
-  Ticket tried = 0;          // whom the attempt is for
-  std::size_t checks = 0;    // CheckLocks that are out
-  bool recovering = false;   // invariant 7
-  bool external = false;     // when the kernel was last asked, somebody else had it
-  std::set<Ticket> at_once;  // refused, if not granted, as soon as the attempt has ended
-  bool looking = false;      // the attempt is LookAgain
-  std::set<Ticket> looked;   // refused, if not granted, where it says that the lock is held still
+  bool recovering = false;  // invariant 7
+  bool external = false;    // when the kernel was last asked, somebody else had it
+  bool looking = false;     // the attempt is LookAgain
+  Ticket tried = 0;         // whom the attempt is for
 
   void add_holder(Record& record) {
     holders.insert(holders.end(), record);
     if (record.claim.mode == Mode::exclusive) ++exclusive;
+  }
+  static bool came_before(const Record& one, const Record& other) {
+    return one.ticket < other.ticket;
+  }
+  // From one of the two lists to the other, where it is in one. Both are in the order of arrival,
+  // so that its place is at the end or near it.
+  static void put(Record& record, Impatient& where) {
+    record.in_patience.unlink();
+    auto place = where.end();
+    while (place != where.begin() && came_before(record, *std::prev(place))) --place;
+    where.insert(place, record);
   }
   [[nodiscard]] bool admits(Mode mode) const {
     return holders.empty() || (mode == Mode::shared && exclusive == 0);

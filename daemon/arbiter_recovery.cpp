@@ -39,7 +39,7 @@ void Arbiter::end_recovery() {
   recovering_ = false;
   std::vector<Lock*> locks;
   for (auto& [id, lock] : locks_) {
-    if (std::exchange(lock->recovering, false)) locks.push_back(lock.get());
+    if (std::exchange(lock.recovering, false)) locks.push_back(&lock);
   }
   for (Lock* lock : locks) advance(*lock);
 }
@@ -73,7 +73,7 @@ void Arbiter::last_try(Lock& lock, Record& record) {
     deadlines_.erase({record.deadline, record.ticket});
     record.deadline = Monotonic::max();
     record.impatient = record.last_try = true;
-    lock.at_once.insert(record.ticket);
+    Lock::put(record, lock.at_once);
   }
   advance(lock);
 }

@@ -56,7 +56,7 @@ bool Arbiter::visit_lock(const Lock& lock, Ticket after, const Visitor& visitor)
 void Arbiter::visit(const Cursor& after, const Visitor& visitor) const {
   for (auto lock = locks_.lower_bound(after.lock); lock != locks_.end(); ++lock) {
     const Ticket skip = lock->first == after.lock ? after.ticket : 0;
-    if (!visit_lock(*lock->second, skip, visitor)) return;
+    if (!visit_lock(lock->second, skip, visitor)) return;
   }
 }
 

@@ -73,7 +73,7 @@ void Dispatch::opened(SessionId session, const Peer& peer, bool kept) {
 }
 
 std::expected<void, Error> Dispatch::received(SessionId session, std::string_view line,
-                                              std::deque<Descriptor>& descriptors) {
+                                              proto::Descriptors& descriptors) {
   const UserId user = clients_.at(session).peer->uid;
   if (!descriptors.empty() && os_locks_.calls_pending(user) > 0) {
     // Refused alone, they would go on coming, and closing them hangs.
@@ -129,15 +129,16 @@ bool Dispatch::outlives_connection(SessionId session) {
 }
 
 void Dispatch::attend() {
-  see_to_time();
-  if (has_due() || !lists_.empty()) sessions_.settle_later();
+  const auto now = sessions_.now().steady;
+  see_to_time(now);
+  if (arbiter_.has_due(now) || !lists_.empty()) sessions_.settle_later();
 }
 
-void Dispatch::see_to_time() {
+void Dispatch::see_to_time(Monotonic now) {
   pump();  // what the OS locks reported from outside of any request
-  end_recovery_in_time();
+  end_recovery_in_time(now);
   keep_one();
-  incidents_.see_to_time(sessions_.now().steady);
+  incidents_.see_to_time(now);
 }
 
 std::optional<Monotonic> Dispatch::next_deadline() const {
@@ -302,7 +303,7 @@ void Dispatch::dispose(SessionId session, Descriptors& descriptors) {
 void Dispatch::dispose_first(SessionId session, Descriptors& descriptors) {
   if (descriptors.empty()) return;
   os_locks_.dispose(std::move(descriptors.front()), clients_.at(session).peer->uid);
-  descriptors.pop_front();
+  descriptors.erase(descriptors.begin());
 }
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,

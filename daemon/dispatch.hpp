@@ -1,7 +1,7 @@
 // Requests to the arbiter, the arbiter's events to replies and to the OS.
 //
-// Role: between sessions and arbiter; knows messages but neither sockets nor Asio, so that tests
-// and fuzzers drive whole sessions without either. Owned by Server. One thread only.
+// Role: between sessions and arbiter; knows messages but neither sockets nor Asio, so that
+// tests and fuzzers drive whole sessions without either. Owned by Server. One thread only.
 //
 // Invariants:
 //  1. A request is never refused because of a holder, and `list` never answered, before what the
@@ -45,7 +45,7 @@ class Sessions {
   Sessions& operator=(const Sessions&) = delete;
 
   virtual Instant now() const = 0;
-  virtual void send(SessionId session, std::string line) = 0;
+  virtual void send(SessionId session, std::string_view line) = 0;
 
   // Reads what the session's socket has and handles it, or its end, right now.
   virtual void drain(SessionId session) = 0;
@@ -78,7 +78,7 @@ class Dispatch {
   // An error where it can no longer be told which descriptor goes with which request. An empty
   // descriptor stands for one that the daemon could not take.
   [[nodiscard]] std::expected<void, locket::proto::Error> received(
-      SessionId session, std::string_view line, std::deque<locket::proto::Descriptor>& descriptors);
+      SessionId session, std::string_view line, locket::proto::Descriptors& descriptors);
   void closed(SessionId session);
 
   // So many have come ahead of their requests and are kept for those: an error where that is more
@@ -96,7 +96,7 @@ class Dispatch {
   void tell(log::Level level, const Incident& incident);
 
   // Descriptors that no request will take any more, and that must not be closed elsewhere: OsLocks.
-  void dispose(SessionId session, std::deque<locket::proto::Descriptor>& descriptors);
+  void dispose(SessionId session, locket::proto::Descriptors& descriptors);
 
   // The connection has ended. True where the session has asked to live as long as its process: then
   // it goes on holding, but waits no longer, since nobody could tell it of a grant.
@@ -136,10 +136,10 @@ class Dispatch {
     locket::proto::List list;
   };
   using Request = locket::proto::Request;
-  using Descriptors = std::deque<locket::proto::Descriptor>;
+  using Descriptors = locket::proto::Descriptors;
 
-  void see_to_time();
-  void end_recovery_in_time();
+  void see_to_time(Monotonic now);
+  void end_recovery_in_time(Monotonic now);
 
   using Outcome = std::expected<void, locket::proto::Error>;
   Outcome serve(Client& client, const Request& request, Descriptors& descriptors);
@@ -205,6 +205,7 @@ class Dispatch {
   const Instant started_;
   Arbiter arbiter_;
   Incidents incidents_;
+  std::string line_;  // the last that was sent: its memory is used again
   std::optional<Monotonic> recovery_end_;
   int prolongations_ = 0;  // of the recovery
   boost::unordered_flat_map<SessionId, Client> clients_;

@@ -121,7 +121,9 @@ void Dispatch::perform(const Refused& event) {
 }
 
 void Dispatch::reply(SessionId session, std::optional<RequestId> id, proto::Answer answer) {
-  sessions_.send(session, proto::encode(proto::Reply{id, std::move(answer)}));
+  line_.clear();
+  proto::append(line_, {id, std::move(answer)});
+  sessions_.send(session, line_);
 }
 
 // Looked up in /proc anew after a while: a process may change its name, and a page has many rows.

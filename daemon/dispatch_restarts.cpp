@@ -25,8 +25,7 @@ void Dispatch::recover_until(Monotonic end) {
   recovery_end_ = end;
 }
 
-void Dispatch::end_recovery_in_time() {
-  const Monotonic now = sessions_.now().steady;
+void Dispatch::end_recovery_in_time(Monotonic now) {
   if (!recovery_end_ || now < *recovery_end_) return;
   if (now >= *recovery_end_ + kStandstill && prolongations_ < kMaxProlongations) {
     ++prolongations_;

@@ -24,7 +24,7 @@ constexpr std::size_t kHeardAtOnce = 256;
 // One pass: what comes in by the draining is answered in the next, after others had their turn, so
 // that a client who never stops talking cannot keep the loop here (C15).
 void Dispatch::settle() {
-  see_to_time();
+  see_to_time(sessions_.now().steady);
   const bool refusing = refuse_those_due();
   const bool listing = answer_lists();
   if (refusing || listing) sessions_.settle_later();

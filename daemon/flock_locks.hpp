@@ -6,7 +6,8 @@
 // Invariants:
 //  1. The loop's thread calls nothing on a file that is not known to be local, not even close(2):
 //     SlowFiles and ExternalWaits do (C15). On a local file it calls what it needs and no more.
-//  2. A call that is under way shares the file's custody, so that no other one closes it meanwhile.
+//  2. A call that is under way on a file that is not local shares its custody, so that no other one
+//     closes it meanwhile.
 //  3. No open file description has two locks: where others of ours share a file's, the kernel would
 //     grant one that has it already once more, and whoever ends first would unlock both.
 //  4. Nothing is tried or checked on a file while it is being unlocked, else the kernel would tell
@@ -37,7 +38,7 @@ class FlockLocks final : public OsLocks {
   [[nodiscard]] std::size_t calls_pending(UserId user) const override;
   [[nodiscard]] std::size_t calls_pending() const override;
   [[nodiscard]] int descriptor(Ticket ticket) const override {
-    return files_.at(ticket).file->get();
+    return files_.at(ticket).descriptor();
   }
   void try_lock(Ticket ticket, Mode mode) override;
   void look_again(Ticket ticket, Mode mode) override;
@@ -56,12 +57,15 @@ class FlockLocks final : public OsLocks {
  private:
   using SharedFile = std::shared_ptr<const locket::proto::Descriptor>;
   struct Custody {
-    SharedFile file;
+    locket::proto::Descriptor local;  // or none, and
+    SharedFile slow;                  // what calls share that are under way
     FileId id;
     SlowFiles::User user = 0;
-    bool local = true;
     Mode mode = Mode::exclusive;  // last asked for
     bool locked = false;
+
+    [[nodiscard]] bool is_local() const { return slow == nullptr; }
+    [[nodiscard]] int descriptor() const { return is_local() ? local.get() : slow->get(); }
   };
   // Who asked for a lock while the file was being unlocked.
   struct Deferred {

@@ -71,9 +71,15 @@ FlockLocks::FlockLocks(SlowFiles::Post post, LocalDevices& devices)
       waits_(std::move(post), [this](Ticket ticket, int error) { ended(ticket, error); }, slow_) {}
 
 void FlockLocks::adopt(Ticket ticket, PassedFile file) {
-  const bool local = devices_.include(file.location);
-  files_.emplace(ticket, Custody{std::make_shared<Descriptor>(std::move(file.descriptor)),
-                                 file.location.file, file.user, local});
+  Custody custody;
+  custody.id = file.location.file;
+  custody.user = file.user;
+  if (devices_.include(file.location)) {
+    custody.local = std::move(file.descriptor);
+  } else {
+    custody.slow = std::make_shared<Descriptor>(std::move(file.descriptor));
+  }
+  files_.emplace(ticket, std::move(custody));
 }
 
 void FlockLocks::open(const std::string& path, UserId user, Opened opened) {
@@ -106,8 +112,8 @@ std::size_t FlockLocks::calls_pending() const {
 void FlockLocks::try_lock(Ticket ticket, Mode mode) {
   Custody& custody = files_.at(ticket);
   custody.mode = mode;
-  if (custody.local) {
-    const int descriptor = custody.file->get();
+  if (custody.is_local()) {
+    const int descriptor = custody.descriptor();
     ended(ticket, is_shared(custody) ? try_sharing(descriptor) : try_flock(descriptor, mode));
   } else if (!defer(custody, {ticket, mode, false})) {
     ask_slowly(custody, {ticket, mode, false});
@@ -117,17 +123,17 @@ void FlockLocks::try_lock(Ticket ticket, Mode mode) {
 void FlockLocks::look_again(Ticket ticket, Mode mode) {
   Custody& custody = files_.at(ticket);
   custody.mode = mode;
-  const int descriptor = custody.file->get();
+  const int descriptor = custody.descriptor();
   const auto own = held_flock(descriptor);
-  const bool askable = custody.local && own && !*own;
+  const bool askable = custody.is_local() && own && !*own;
   ended(ticket, askable ? try_flock(descriptor, mode) : EWOULDBLOCK);
 }
 
 void FlockLocks::check_lock(Ticket ticket, Mode mode) {
   Custody& custody = files_.at(ticket);
   custody.mode = mode;
-  if (custody.local) {
-    ended(ticket, check_flock(custody.file->get(), mode));
+  if (custody.is_local()) {
+    ended(ticket, check_flock(custody.descriptor(), mode));
   } else if (!defer(custody, {ticket, mode, true})) {
     ask_slowly(custody, {ticket, mode, true});
   }
@@ -136,17 +142,17 @@ void FlockLocks::check_lock(Ticket ticket, Mode mode) {
 void FlockLocks::await_lock(Ticket ticket, Mode mode) {
   Custody& custody = files_.at(ticket);
   custody.mode = mode;
-  waits_.start(ticket, {custody.file->get(), custody.user, custody.local}, operation(mode));
+  waits_.start(ticket, {custody.descriptor(), custody.user, custody.is_local()}, operation(mode));
 }
 
 void FlockLocks::unlock(Ticket ticket) {
   Custody& custody = files_.at(ticket);
   if (!custody.locked) return;
   set_locked(custody, false);
-  if (custody.local) {
-    ::flock(custody.file->get(), LOCK_UN);
+  if (custody.is_local()) {
+    ::flock(custody.descriptor(), LOCK_UN);
   } else {
-    unlock_slowly(custody.id, custody.file, custody.user);
+    unlock_slowly(custody.id, custody.slow, custody.user);
   }
 }
 
@@ -166,12 +172,12 @@ void FlockLocks::discard(Ticket ticket) {
   // No reference to the file stays here: the last one closes it.
   Custody custody = std::move(found->second);
   files_.erase(found);
-  if (custody.local) {
-    if (locked) ::flock(custody.file->get(), LOCK_UN);
+  if (custody.is_local()) {
+    if (locked) ::flock(custody.descriptor(), LOCK_UN);
   } else if (locked) {
-    unlock_slowly(custody.id, std::move(custody.file), custody.user);
+    unlock_slowly(custody.id, std::move(custody.slow), custody.user);
   } else {
-    close_slowly(std::move(custody.file), custody.user);
+    close_slowly(std::move(custody.slow), custody.user);
   }
 }
 
@@ -179,7 +185,7 @@ bool FlockLocks::finish(std::chrono::steady_clock::duration patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   const bool left = waits_.finish(deadline);
   for (auto& [ticket, custody] : files_) {
-    if (!custody.local) close_slowly(std::move(custody.file), custody.user);
+    if (!custody.is_local()) close_slowly(std::move(custody.slow), custody.user);
   }
   files_.clear();
   return slow_.finish(deadline + patience) && left;
@@ -204,7 +210,7 @@ bool FlockLocks::defer(const Custody& custody, const Deferred& request) {
 }
 
 void FlockLocks::ask_slowly(const Custody& custody, const Deferred& request) {
-  auto call = [file = custody.file, mode = request.mode, check = request.check,
+  auto call = [file = custody.slow, mode = request.mode, check = request.check,
                shared = is_shared(custody)] {
     if (check) return check_slow_flock(file->get(), mode);
     return shared ? try_sharing(file->get()) : try_flock(file->get(), mode);

@@ -25,7 +25,7 @@ struct KeptSession {
   std::string name;
   Peer peer;
   std::vector<std::string> lines;
-  std::deque<locket::proto::Descriptor> files;
+  locket::proto::Descriptors files;
 };
 
 // What its first lock was called, escaped; empty where that is not known.

@@ -4,7 +4,6 @@
 
 #pragma once
 
-#include <deque>
 #include <expected>
 #include <string>
 
@@ -18,7 +17,7 @@ namespace locketd {
 // Takes the first of the descriptors, of which there must be one; Errc::limit_reached where it is
 // empty: it was passed, and there was no room for it.
 std::expected<locket::proto::Descriptor, locket::proto::Error> take_passed_file(
-    std::deque<locket::proto::Descriptor>& descriptors);
+    locket::proto::Descriptors& descriptors);
 
 // The path to open for a request that came without a descriptor, where the peer is the daemon's own
 // user in the daemon's own mount namespace. Else Errc::not_permitted, or Errc::invalid_params.

@@ -23,9 +23,9 @@ std::unexpected<Error> fail(Errc code, std::string message) {
 
 }  // namespace
 
-std::expected<Descriptor, Error> take_passed_file(std::deque<Descriptor>& descriptors) {
+std::expected<Descriptor, Error> take_passed_file(proto::Descriptors& descriptors) {
   Descriptor file = std::move(descriptors.front());
-  descriptors.pop_front();
+  descriptors.erase(descriptors.begin());
   if (!file) return std::unexpected(out_of_descriptors());
   return file;
 }

@@ -10,6 +10,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -66,7 +67,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
 
   // Sessions, for dispatch.
   Instant now() const override;
-  void send(SessionId session, std::string line) override;
+  void send(SessionId session, std::string_view line) override;
   void drain(SessionId session) override;
   void settle_later() override;
   bool is_behind(SessionId session) const override;
@@ -89,7 +90,8 @@ class Server::Loop final : public Sessions, public SessionOwner {
   asio::awaitable<void> watch_mounts();
   asio::awaitable<void> beat(std::chrono::microseconds period);
   void accept_more();
-  void open_session(Session::Socket socket);
+  void await_sessions();
+  void open_session(proto::Descriptor socket);
   void restore(KeptSession kept);
   void drop(KeptSession kept);
   void catch_up_later();
@@ -99,6 +101,11 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void arm_timer();
 
   asio::io_context context_{1};
+  Watches watches_;
+  asio::posix::stream_descriptor ready_;  // is watches_' own
+  // Ahead of the listener, so that they end after it: whose connection ends comes back at once, and
+  // must not come to a daemon that is about to be gone.
+  boost::unordered_flat_map<SessionId, std::shared_ptr<Session>> sessions_;
   Listener listener_;
   Acceptor acceptor_;
   asio::signal_set signals_;
@@ -108,8 +115,8 @@ class Server::Loop final : public Sessions, public SessionOwner {
   std::vector<char> buffer_;
   boost::system::error_code short_of_;  // told once, not at every try
   SessionId last_session_ = 0;
-  boost::unordered_flat_map<SessionId, std::shared_ptr<Session>> sessions_;
   std::vector<SessionId> to_flush_;
+  std::vector<SessionId> flushed_;  // by flush(), in turn with to_flush_
   LocalDevices devices_;
   std::unique_ptr<FlockLocks> os_locks_;
   Dispatch dispatch_;
@@ -130,7 +137,8 @@ Server::End Server::run(std::vector<Inherited::Named> kept) {
 }
 
 Server::Loop::Loop(Listener listener, const UserLimits& limits)
-    : listener_(std::move(listener)),
+    : ready_(context_, watches_.descriptor()),
+      listener_(std::move(listener)),
       acceptor_(context_, {}, listener_.descriptor()),
       signals_(context_, SIGTERM, SIGINT),
       timer_(context_),
@@ -161,6 +169,7 @@ Server::End Server::Loop::run(std::vector<Inherited::Named> kept) {
   }
   manager_.tell("STOPPING=1");
   std::ignore = acceptor_.release();  // the listener closes it
+  std::ignore = ready_.release();
 
   // Before any connection closes: a client that sees the end of its own takes it that nobody here
   // locks its files any more, and would lose a lock that a thread of ours got after it had looked.
@@ -189,6 +198,7 @@ void Server::Loop::serve() {
   asio::co_spawn(context_, accept_loop(), [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);  // nobody else would ever be accepted
   });
+  await_sessions();
   asio::co_spawn(context_, watch_mounts(), asio::detached);
   if (const auto period = manager_.heartbeat()) {
     asio::co_spawn(context_, beat(*period), asio::detached);
@@ -200,10 +210,10 @@ Instant Server::Loop::now() const {
   return {std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
 }
 
-void Server::Loop::send(SessionId session, std::string line) {
+void Server::Loop::send(SessionId session, std::string_view line) {
   const auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
-  found->second->send(std::move(line));
+  found->second->send(line);
   to_flush_.push_back(session);
 }
 
@@ -286,7 +296,7 @@ asio::awaitable<void> Server::Loop::accept_loop() {
     auto [error, socket] = co_await acceptor_.async_accept(kNoThrow);
     if (!error) {
       short_of_ = {};
-      open_session(std::move(socket));
+      open_session(proto::Descriptor(socket.release()));
       accept_more();
     } else if (error == asio::error::operation_aborted) {
       co_return;
@@ -314,10 +324,10 @@ asio::awaitable<void> Server::Loop::beat(std::chrono::microseconds period) {
 void Server::Loop::accept_more() {
   constexpr int kAtOnce = 32;
   for (int i = 0; i < kAtOnce; ++i) {
-    const int fd =
-        ::accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) return;
-    open_session(Session::Socket(context_, asio::local::stream_protocol(), fd));
+    proto::Descriptor socket(
+        ::accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket) return;
+    open_session(std::move(socket));
   }
 }
 
@@ -332,19 +342,30 @@ asio::awaitable<void> Server::Loop::watch_mounts() {
   }
 }
 
-void Server::Loop::open_session(Session::Socket socket) {
-  auto peer = identify_peer(socket.native_handle());
+// Those of them that are ready have one turn; then accepting, deadlines and other threads have
+// theirs.
+void Server::Loop::await_sessions() {
+  ready_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const auto& error) {
+    if (error) return;
+    watches_.serve();
+    await_sessions();
+  });
+}
+
+void Server::Loop::open_session(proto::Descriptor socket) {
+  auto peer = identify_peer(socket.get());
   if (!peer) {
     const bool full = peer.error().code == proto::Errc::limit_reached;
-    refuse(proto::Descriptor(socket.release()), full ? out_of_descriptors() : peer.error());
+    refuse(std::move(socket), full ? out_of_descriptors() : peer.error());
     return;
   }
   if (const auto admitted = dispatch_.admits(*peer); !admitted) {
-    refuse(proto::Descriptor(socket.release()), admitted.error());
+    refuse(std::move(socket), admitted.error());
     return;
   }
   const SessionId id = ++last_session_;
-  auto session = std::make_shared<Session>(*this, id, std::move(socket), std::move(*peer));
+  auto session =
+      std::make_shared<Session>(*this, watches_, id, std::move(socket), std::move(*peer));
   sessions_.emplace(id, session);
   dispatch_.opened(id, session->peer());
   session->start();
@@ -355,7 +376,7 @@ void Server::Loop::restore(KeptSession kept) {
   const SessionId id = ++last_session_;
   kept_sessions_.adopt(id, kept);
   auto session =
-      std::make_shared<Session>(*this, id, Session::Socket(context_), std::move(kept.peer));
+      std::make_shared<Session>(*this, watches_, id, proto::Descriptor(), std::move(kept.peer));
   sessions_.emplace(id, session);
   dispatch_.opened(id, session->peer(), true);
   for (const std::string& line : kept.lines) {
@@ -397,7 +418,9 @@ void Server::Loop::refuse_by_spare() {
 void Server::Loop::flush() {
   // A session may end while it is flushed, and its locks' next holders then have lines as well.
   while (!to_flush_.empty()) {
-    for (const SessionId id : std::exchange(to_flush_, {})) {
+    flushed_.clear();
+    flushed_.swap(to_flush_);
+    for (const SessionId id : flushed_) {
       const auto found = sessions_.find(id);
       if (found == sessions_.end()) continue;
       const auto kept = found->second;

@@ -3,11 +3,7 @@
 #include <fmt/core.h>
 #include <sys/ioctl.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
-#include <exception>
 #include <utility>
 
 #include "daemon/dispatch.hpp"
@@ -16,18 +12,9 @@
 
 namespace locketd {
 
-namespace asio = boost::asio;
 namespace proto = locket::proto;
 
 namespace {
-
-constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
-
-// What escapes a coroutine ends the daemon, which is loud and loses nothing (C9); swallowed, it
-// would leave a session, or its locks, in the middle of something.
-void rethrow(const std::exception_ptr& error) {
-  if (error) std::rethrow_exception(error);
-}
 
 // Of the kernel's, which passes: no reason to end a session and unlock what it holds.
 bool lacks_memory(const proto::Error& error) {
@@ -36,42 +23,29 @@ bool lacks_memory(const proto::Error& error) {
 
 }  // namespace
 
-Session::Session(SessionOwner& owner, SessionId id, Socket socket, Peer peer)
+Session::Session(SessionOwner& owner, Watches& watches, SessionId id, proto::Descriptor socket,
+                 Peer peer)
     : owner_(owner),
       id_(id),
       peer_(std::move(peer)),
       socket_(std::move(socket)),
-      process_(socket_.get_executor()),
+      connection_(watches, [this](std::uint32_t events) { socket_ready(events); }),
+      process_(watches, [this](std::uint32_t) { process_ended(); }),
       lines_(proto::kMaxLineBytes) {}
 
-// Both have the pidfd; peer_ closes it.
-Session::~Session() {
-  if (process_.is_open()) std::ignore = process_.release();
-}
-
 void Session::start() {
-  const auto spawn = [this](Awaitable<void> coroutine) {
-    asio::co_spawn(socket_.get_executor(), std::move(coroutine), rethrow);
-  };
-  input_over_ = !socket_.is_open();
-  if (!input_over_) spawn(read_loop());
-  if (peer_.process) {
-    process_.assign(peer_.process.get());
-    spawn(watch_process());
-  }
+  input_over_ = !socket_;
+  if (!input_over_) connection_.start(socket_.get(), EPOLLIN);
+  if (peer_.process) process_.start(peer_.process.get(), EPOLLIN);
 }
 
-void Session::send(std::string line) {
-  if (ended_ || !socket_.is_open()) return;
+void Session::send(std::string_view line) {
+  if (ended_ || !socket_) return;
   if (outbox_.size() - sent_ > kOutboxLimit) {
     overflowed_ = true;  // flush() ends it: here would be in the middle of somebody's request
     return;
   }
-  if (outbox_.empty()) {
-    outbox_ = std::move(line);
-  } else {
-    outbox_ += line;
-  }
+  outbox_ += line;
 }
 
 void Session::flush() {
@@ -81,9 +55,12 @@ void Session::flush() {
     end();
     return;
   }
-  if (writing_ || outbox_.empty()) return;
-  const auto sent =
-      proto::try_send(socket_.native_handle(), std::string_view(outbox_).substr(sent_), -1);
+  if (!writing_ && !outbox_.empty()) write_out();
+  if (!ended_) listen();
+}
+
+void Session::write_out() {
+  const auto sent = proto::try_send(socket_.get(), std::string_view(outbox_).substr(sent_), -1);
   if (!sent && !lacks_memory(sent.error())) {
     drain();  // what it released before it ended was not taken from it
     if (!input_over_) handle_end_of_input();
@@ -93,20 +70,27 @@ void Session::flush() {
   if (sent_ == outbox_.size()) {
     outbox_.clear();
     sent_ = 0;
-  } else {
-    // A client that always lags behind a little must not make it grow for ever.
-    if (sent_ > outbox_.size() / 2) {
-      outbox_.erase(0, sent_);
-      sent_ = 0;
-    }
-    writing_ = true;
-    asio::co_spawn(socket_.get_executor(), write_loop(), rethrow);
+    return;
   }
+  // A client that always lags behind a little must not make it grow for ever.
+  if (sent_ > outbox_.size() / 2) {
+    outbox_.erase(0, sent_);
+    sent_ = 0;
+  }
+  writing_ = true;
+}
+
+// Whoever does not read is not read.
+void Session::listen() {
+  std::uint32_t events = 0;
+  if (!is_behind()) events |= EPOLLIN;
+  if (writing_) events |= EPOLLOUT;
+  connection_.change(events);
 }
 
 void Session::drain() {
   int there = 0;  // a client who goes on talking is heard no further than this
-  if (!input_over_) ::ioctl(socket_.native_handle(), FIONREAD, &there);
+  if (!input_over_) ::ioctl(socket_.get(), FIONREAD, &there);
   for (std::size_t heard = 0; !input_over_ && !ended_;) {
     const std::size_t bytes = receive();
     heard += bytes;
@@ -121,46 +105,28 @@ void Session::end() {
   dispose_descriptors();
   owner_.ended(id_);  // which unlocks, before the client can notice
   close_socket();
-  if (process_.is_open()) std::ignore = process_.release();  // peer_ closes it
+  process_.stop();
 }
 
 void Session::close_socket() {
-  if (!socket_.is_open()) return;
-  boost::system::error_code ignored;
-  owner_.close_socket(proto::Descriptor(socket_.release(ignored)), peer_.uid);
+  connection_.stop();
+  if (socket_) owner_.close_socket(std::move(socket_), peer_.uid);
 }
 
 void Session::dispose_descriptors() {
   owner_.dispatch().dispose(id_, descriptors_);
 }
 
-Session::Awaitable<void> Session::read_loop() {
+// Either may be the end of this session.
+void Session::socket_ready(std::uint32_t events) {
   const auto self = shared_from_this();
-  while (!ended_ && !input_over_) {
-    const bool paused = is_behind();
-    const auto wait = paused ? Socket::wait_write : Socket::wait_read;
-    const auto [error] = co_await socket_.async_wait(wait, kNoThrow);
-    if (error || ended_) break;
-    if (paused) continue;
-    receive();
-    owner_.batch_done();
-  }
-}
-
-Session::Awaitable<void> Session::write_loop() {
-  const auto self = shared_from_this();
-  const auto [error] = co_await socket_.async_wait(Socket::wait_write, kNoThrow);
-  writing_ = false;
-  if (error) co_return;
-  flush();
+  if ((events & ~std::uint32_t{EPOLLIN}) != 0 && std::exchange(writing_, false)) flush();
+  if (!ended_ && !input_over_ && !is_behind()) receive();
   owner_.batch_done();  // if that ended the session, others have its locks now
 }
 
-Session::Awaitable<void> Session::watch_process() {
+void Session::process_ended() {
   const auto self = shared_from_this();
-  const auto [error] =
-      co_await process_.async_wait(asio::posix::stream_descriptor::wait_read, kNoThrow);
-  if (error || ended_) co_return;
   drain();  // what it released before it ended was not taken from it; and ends the session
   owner_.batch_done();
 }
@@ -168,7 +134,7 @@ Session::Awaitable<void> Session::watch_process() {
 // How many bytes came: none when there are none, or will be none.
 std::size_t Session::receive() {
   const auto buffer = owner_.read_buffer();
-  const auto received = proto::try_receive(socket_.native_handle(), buffer, descriptors_);
+  const auto received = proto::try_receive(socket_.get(), buffer, descriptors_);
   if (!received && lacks_memory(received.error())) return 0;
   if (!received || received->closed) {
     handle_end_of_input();

@@ -1,7 +1,7 @@
 // One client process's connection: bytes and descriptors in, lines out.
 //
-// Owned by Server and by its own coroutines; lives until the client's process ends (C8), or before
-// that until the connection does, unless the client asked to outlive it. One thread only.
+// Owned by Server, and by whatever of it runs; lives until the client's process ends (C8), or
+// before that until the connection does, unless the client asked to outlive it. One thread only.
 //
 // Invariants:
 //  1. Nothing here blocks, and nothing grows without bound: no reading while the client does not
@@ -10,16 +10,15 @@
 
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <deque>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "daemon/arbiter.hpp"
 #include "daemon/peer.hpp"
+#include "daemon/watches.hpp"
 #include "proto/descriptor.hpp"
 #include "proto/framing.hpp"
 
@@ -44,15 +43,13 @@ class SessionOwner {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  using Socket = boost::asio::local::stream_protocol::socket;
-
   static constexpr std::size_t kOutboxPause = 256 * 1024;
   // A client whose every request is refused at once while it is busy elsewhere stays below.
   static constexpr std::size_t kOutboxLimit = 16 * 1024 * 1024;
 
-  // A socket that is not open: the client has become another program, and only its end is awaited.
-  Session(SessionOwner& owner, SessionId id, Socket socket, Peer peer);
-  ~Session();
+  // No socket: the client has become another program, and only its end is awaited.
+  Session(SessionOwner& owner, Watches& watches, SessionId id, locket::proto::Descriptor socket,
+          Peer peer);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -63,7 +60,7 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] bool is_behind() const { return outbox_.size() - sent_ > kOutboxPause; }
 
   // Queues; the line goes out at the next flush().
-  void send(std::string line);
+  void send(std::string_view line);
   void flush();
 
   // Handles what the socket has now, as far as it was there when the call began.
@@ -75,12 +72,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void close_socket();
 
  private:
-  template <typename T>
-  using Awaitable = boost::asio::awaitable<T>;
-
-  Awaitable<void> read_loop();
-  Awaitable<void> write_loop();
-  Awaitable<void> watch_process();
+  void socket_ready(std::uint32_t events);
+  void process_ended();
+  void listen();
+  void write_out();
   std::size_t receive();
   void handle_lines();
   void handle_end_of_input();
@@ -89,13 +84,14 @@ class Session : public std::enable_shared_from_this<Session> {
   SessionOwner& owner_;
   const SessionId id_;
   const Peer peer_;
-  Socket socket_;
-  boost::asio::posix::stream_descriptor process_;  // peer_'s pidfd, not owned
+  locket::proto::Descriptor socket_;
+  Watch connection_;
+  Watch process_;  // peer_'s pidfd
   locket::proto::LineBuffer lines_;
-  std::deque<locket::proto::Descriptor> descriptors_;
+  locket::proto::Descriptors descriptors_;
   std::string outbox_;
   std::size_t sent_ = 0;     // of the outbox
-  bool writing_ = false;     // write_loop is waiting for room
+  bool writing_ = false;     // waits for room
   bool overflowed_ = false;  // an answer was dropped
   bool input_over_ = false;
   bool ended_ = false;

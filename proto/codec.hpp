@@ -25,6 +25,7 @@ struct BadRequest {
 
 std::string encode(const Request& request);
 std::string encode(const Reply& reply);
+void append(std::string& out, const Reply& reply);
 
 std::expected<Request, BadRequest> decode_request(std::string_view line);
 std::expected<Reply, Error> decode_reply(std::string_view line);

@@ -1,13 +1,12 @@
-#include <fmt/format.h>
-
 #include <cstdint>
 #include <exception>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 #include <utility>
 
 #include "proto/codec.hpp"
+#include "proto/flat_json.hpp"
+#include "proto/json_text.hpp"
 #include "proto/text.hpp"
 
 namespace locket::proto {
@@ -54,12 +53,12 @@ Json body_of(const Welcome& welcome) {
   return {{"protocol", welcome.protocol}, {"server", welcome.server}, {"pid", welcome.pid}};
 }
 
-Json body_of(const Grant& grant) {
-  return {{"token", grant.token}};
+// These two have forms of their own in append().
+Json body_of(const Grant&) {
+  return {};
 }
-
 Json body_of(const Waiting&) {
-  return {};  // not an answer: encode() has its own form for it
+  return {};
 }
 
 Json body_of(const Page& page) {
@@ -250,34 +249,81 @@ Reply notice_from(const Json& json) {
           Waiting{number_from<Ticket>(params.at("ticket"))}};
 }
 
-std::string with_id(const std::optional<RequestId>& id) {
-  return id ? std::to_string(*id) : std::string("null");
+void append_id(std::string& line, const std::optional<RequestId>& id) {
+  if (id) {
+    append_number(line, *id);
+  } else {
+    line += "null";
+  }
+}
+
+std::optional<std::uint64_t> number_of(const FlatFields& fields, std::string_view name) {
+  const FlatField* const field = fields.find(name);
+  const auto* number = field != nullptr ? std::get_if<std::uint64_t>(&field->value) : nullptr;
+  return number != nullptr ? std::optional(*number) : std::nullopt;
+}
+
+// What comes with each lock, and is nothing but itself: a tenth of the work of a thorough reading.
+std::optional<Reply> usual_reply(std::string_view line) {
+  FlatObject object;
+  if (!read_flat(line, object)) return std::nullopt;
+  const auto& [members, inner_name, inner] = object;
+  if (members.all().size() != 2 || members.find("jsonrpc") == nullptr) return std::nullopt;
+  if (inner_name == "result" && inner.all().size() == 1) {
+    const auto id = number_of(members, "id");
+    const auto token = number_of(inner, "token");
+    if (id && token) return Reply{*id, Grant{*token}};
+  }
+  if (inner_name == "params" && inner.all().size() == 2) {
+    const FlatField* const method = members.find("method");
+    const auto id = number_of(inner, "id");
+    const auto ticket = number_of(inner, "ticket");
+    const bool waiting = method != nullptr && method->value == FlatValue("waiting");
+    if (waiting && id && ticket) return Reply{*id, Waiting{*ticket}};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
 
-std::string encode(const Reply& reply) {
-  if (const auto* grant = std::get_if<Grant>(&reply.answer); grant != nullptr && reply.id) {
-    return fmt::format("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"token\":{}}}}}\n", *reply.id,
-                       grant->token);
+void append(std::string& out, const Reply& reply) {
+  if (const auto* grant = std::get_if<Grant>(&reply.answer)) {
+    out += R"({"jsonrpc":"2.0","id":)";
+    append_id(out, reply.id);
+    out += R"(,"result":{"token":)";
+    append_number(out, grant->token);
+    out += "}}\n";
+    return;
   }
   if (const auto* waiting = std::get_if<Waiting>(&reply.answer)) {
-    return fmt::format(
-        "{{\"jsonrpc\":\"2.0\",\"method\":\"waiting\",\"params\":{{\"id\":{},\"ticket\":{}}}}}\n",
-        with_id(reply.id), waiting->ticket);
+    out += R"({"jsonrpc":"2.0","method":"waiting","params":{"id":)";
+    append_id(out, reply.id);
+    out += R"(,"ticket":)";
+    append_number(out, waiting->ticket);
+    out += "}}\n";
+    return;
   }
   const bool failed = std::holds_alternative<Failure>(reply.answer);
   const Json body = std::visit([](const auto& answer) { return body_of(answer); }, reply.answer);
+  out += R"({"jsonrpc":"2.0","id":)";
+  append_id(out, reply.id);
+  out += failed ? R"(,"error":)" : R"(,"result":)";
   // Texts are escaped before they come here; `replace` is the second line of defence.
-  return fmt::format("{{\"jsonrpc\":\"2.0\",\"id\":{},\"{}\":{}}}\n", with_id(reply.id),
-                     failed ? "error" : "result",
-                     body.dump(-1, ' ', false, Json::error_handler_t::replace));
+  out += body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  out += "}\n";
+}
+
+std::string encode(const Reply& reply) {
+  std::string line;
+  append(line, reply);
+  return line;
 }
 
 std::expected<Reply, Error> decode_reply(std::string_view line) {
   const auto malformed = [] {
     return std::unexpected(Error{Errc::parse_error, "the daemon's answer is malformed"});
   };
+  if (auto reply = usual_reply(line)) return std::move(*reply);
   const Json json = Json::parse(line, nullptr, false);
   if (!json.is_object()) return malformed();
   // nlohmann reports a member of the wrong type by exception only, and so do we.

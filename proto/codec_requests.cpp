@@ -2,111 +2,33 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cmath>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "proto/codec.hpp"
+#include "proto/flat_json.hpp"
 #include "proto/json_text.hpp"
 #include "proto/limits.hpp"
+#include "proto/request_json.hpp"
 #include "proto/text.hpp"
 
 namespace locket::proto {
 namespace {
 
-using Value = std::variant<std::nullptr_t, bool, std::uint64_t, std::int64_t, double, std::string>;
-
-struct Field {
-  std::string name;
-  Value value;
-};
-
-// A request is two flat objects, one in the other; whatever else comes is refused while it is read,
-// so that no input makes us build or recurse more than its own line is long.
-struct Envelope final : nlohmann::json_sax<nlohmann::json> {
-  std::vector<Field> members;
-  std::vector<Field> params;
-  Error error;
-
-  bool null() override { return add(nullptr); }
-  bool boolean(bool value) override { return add(value); }
-  bool number_integer(number_integer_t value) override { return add(std::int64_t{value}); }
-  bool number_unsigned(number_unsigned_t value) override { return add(std::uint64_t{value}); }
-  bool number_float(number_float_t value, const string_t&) override { return add(value); }
-  bool string(string_t& value) override { return add(std::move(value)); }
-  bool binary(binary_t&) override {
-    return refuse(Errc::parse_error, "binary values are not JSON");
-  }
-
-  bool start_object(std::size_t) override {
-    ++depth_;
-    if (depth_ == 1 || (depth_ == kMaxNesting && key_ == "params")) return true;
-    return refuse(Errc::invalid_request, depth_ > kMaxNesting ? "the request is nested too deeply"
-                                                              : "only \"params\" may be an object");
-  }
-  bool end_object() override {
-    --depth_;
-    return true;
-  }
-  bool start_array(std::size_t) override {
-    return refuse(Errc::invalid_request, depth_ == 0
-                                             ? "batches are not supported: send one object a line"
-                                             : "a request has no arrays: parameters go by name");
-  }
-  bool end_array() override { return true; }
-
-  bool key(string_t& name) override {
-    const auto& object = depth_ == 1 ? members : params;
-    const bool again = depth_ == 1 && name == "params" && std::exchange(has_params_, true);
-    if (again || std::ranges::find(object, name, &Field::name) != object.end()) {
-      return refuse(Errc::invalid_request,
-                    fmt::format("\"{}\" is given twice", shorten(escape(name), 64)));
-    }
-    if (object.size() == kMaxMembers) {
-      return refuse(Errc::invalid_request,
-                    fmt::format("an object has more than {} members", kMaxMembers));
-    }
-    key_ = std::move(name);
-    return true;
-  }
-
-  bool parse_error(std::size_t position, const std::string&,
-                   const nlohmann::json::exception&) override {
-    return refuse(Errc::parse_error, fmt::format("not valid JSON, at byte {}", position));
-  }
-
- private:
-  bool add(Value value) {
-    if (depth_ == 0) return refuse(Errc::invalid_request, "a request is a JSON object");
-    (depth_ == 1 ? members : params).push_back({key_, std::move(value)});
-    return true;
-  }
-  bool refuse(Errc code, std::string message) {
-    error = {code, std::move(message)};
-    return false;
-  }
-
-  int depth_ = 0;
-  std::string key_;
-  bool has_params_ = false;
-};
-
 // Takes parameters by name; remembers the first thing that is wrong with them.
 class Params {
  public:
-  explicit Params(std::vector<Field> fields) : fields_(std::move(fields)) {}
+  explicit Params(const FlatFields& fields) : fields_(fields) {}
 
-  [[nodiscard]] bool has(std::string_view name) const {
-    return std::ranges::find(fields_, name, &Field::name) != fields_.end();
-  }
+  [[nodiscard]] bool has(std::string_view name) const { return fields_.find(name) != nullptr; }
 
   std::string text(std::string_view name, std::size_t max_bytes) {
-    auto value = take(name);
-    if (!value) return {};
-    auto* text = std::get_if<std::string>(&*value);
+    const FlatValue* const value = take(name);
+    if (value == nullptr) return {};
+    const auto* text = std::get_if<std::string_view>(value);
     if (text == nullptr) return wrong(fmt::format("\"{}\" must be a string", name)), std::string();
     std::string safe = printable(*text);
     if (safe.size() > max_bytes) {
@@ -116,9 +38,9 @@ class Params {
   }
 
   std::optional<std::uint64_t> whole_number(std::string_view name, std::uint64_t max) {
-    const auto value = take(name);
-    if (!value) return std::nullopt;
-    const auto* number = std::get_if<std::uint64_t>(&*value);
+    const FlatValue* const value = take(name);
+    if (value == nullptr) return std::nullopt;
+    const auto* number = std::get_if<std::uint64_t>(value);
     if (number != nullptr && *number <= max) return *number;
     wrong(fmt::format("\"{}\" must be a whole number from 0 to {}", name, max));
     return std::nullopt;
@@ -131,18 +53,17 @@ class Params {
   }
 
   Mode mode() {
-    const auto value = take("mode");
-    if (!value) return Mode::exclusive;
-    if (*value == Value("exclusive")) return Mode::exclusive;
-    if (*value == Value("shared")) return Mode::shared;
+    const FlatValue* const value = take("mode");
+    if (value == nullptr || *value == FlatValue("exclusive")) return Mode::exclusive;
+    if (*value == FlatValue("shared")) return Mode::shared;
     wrong("\"mode\" must be \"exclusive\" or \"shared\"");
     return Mode::exclusive;
   }
 
   bool flag(std::string_view name) {
-    const auto value = take(name);
-    if (!value) return false;
-    if (const auto* flag = std::get_if<bool>(&*value)) return *flag;
+    const FlatValue* const value = take(name);
+    if (value == nullptr) return false;
+    if (const auto* flag = std::get_if<bool>(value)) return *flag;
     wrong(fmt::format("\"{}\" must be true or false", name));
     return false;
   }
@@ -154,21 +75,24 @@ class Params {
   // Unknown names are refused: a misspelt timeout must not mean "for ever".
   [[nodiscard]] std::optional<Error> problem() const {
     if (problem_) return problem_;
-    if (fields_.empty()) return std::nullopt;
-    return Error{Errc::invalid_params, fmt::format("unknown parameter \"{}\"",
-                                                   shorten(escape(fields_.front().name), 64))};
+    const auto all = fields_.all();
+    if (taken_.count() == all.size()) return std::nullopt;
+    std::size_t first = 0;
+    while (taken_[first]) ++first;
+    return Error{Errc::invalid_params,
+                 fmt::format("unknown parameter \"{}\"", shorten(escape(all[first].name), 64))};
   }
 
  private:
   std::optional<Seconds> seconds(std::string_view name, std::string_view or_else) {
-    const auto value = take(name);
-    if (!value || std::holds_alternative<std::nullptr_t>(*value)) return std::nullopt;
+    const FlatValue* const value = take(name);
+    if (value == nullptr || std::holds_alternative<std::nullptr_t>(*value)) return std::nullopt;
     double seconds = -1;
-    if (const auto* whole = std::get_if<std::uint64_t>(&*value))
+    if (const auto* whole = std::get_if<std::uint64_t>(value))
       seconds = static_cast<double>(*whole);
-    if (const auto* fraction = std::get_if<double>(&*value)) seconds = *fraction;
+    if (const auto* fraction = std::get_if<double>(value)) seconds = *fraction;
     // Minus zero is zero, also as "-0": what a computed timeout may well come to.
-    if (const auto* negative = std::get_if<std::int64_t>(&*value))
+    if (const auto* negative = std::get_if<std::int64_t>(value))
       seconds = static_cast<double>(*negative);
     if (seconds >= 0 && seconds <= kMaxTimeoutSeconds) return Seconds(std::abs(seconds));
     wrong(fmt::format("\"{}\" must be a number of seconds from 0 to {:.0f}{}", name,
@@ -176,19 +100,20 @@ class Params {
     return std::nullopt;
   }
 
-  std::optional<Value> take(std::string_view name) {
-    const auto found = std::ranges::find(fields_, name, &Field::name);
-    if (found == fields_.end()) return std::nullopt;
-    std::optional<Value> value = std::move(found->value);
-    fields_.erase(found);
-    return value;
+  // Null where there is none.
+  const FlatValue* take(std::string_view name) {
+    const FlatField* const found = fields_.find(name);
+    if (found == nullptr) return nullptr;
+    taken_.set(static_cast<std::size_t>(found - fields_.all().data()));
+    return &found->value;
   }
 
   void wrong(std::string message) {
     if (!problem_) problem_ = Error{Errc::invalid_params, std::move(message)};
   }
 
-  std::vector<Field> fields_;
+  const FlatFields& fields_;
+  std::bitset<kMaxMembers> taken_;
   std::optional<Error> problem_;
 };
 
@@ -271,9 +196,9 @@ constexpr std::array<Method, std::variant_size_v<Call>> kMethods{{
     {"status", read_status},
 }};
 
-std::expected<std::optional<RequestId>, Error> read_id(const Envelope& envelope) {
-  const auto id = std::ranges::find(envelope.members, "id", &Field::name);
-  if (id == envelope.members.end()) return std::nullopt;
+std::expected<std::optional<RequestId>, Error> read_id(const FlatObject& object) {
+  const FlatField* const id = object.members.find("id");
+  if (id == nullptr) return std::nullopt;
   const auto* number = std::get_if<std::uint64_t>(&id->value);
   if (number == nullptr || *number > kMaxExactInteger) {
     return std::unexpected(
@@ -283,21 +208,20 @@ std::expected<std::optional<RequestId>, Error> read_id(const Envelope& envelope)
   return *number;
 }
 
-const std::string* text_member(const Envelope& envelope, std::string_view name) {
-  const auto found = std::ranges::find(envelope.members, name, &Field::name);
-  return found == envelope.members.end() ? nullptr : std::get_if<std::string>(&found->value);
+const std::string_view* text_member(const FlatObject& object, std::string_view name) {
+  const FlatField* const found = object.members.find(name);
+  return found == nullptr ? nullptr : std::get_if<std::string_view>(&found->value);
 }
 
-std::expected<Call, Error> read_call(Envelope& envelope) {
-  const auto* version = text_member(envelope, "jsonrpc");
+std::expected<Call, Error> read_call(const FlatObject& object) {
+  const auto* version = text_member(object, "jsonrpc");
   if (version == nullptr || *version != "2.0") {
     return std::unexpected(Error{Errc::invalid_request, "\"jsonrpc\" must be \"2.0\""});
   }
-  const auto* name = text_member(envelope, "method");
+  const auto* name = text_member(object, "method");
   if (name == nullptr)
     return std::unexpected(Error{Errc::invalid_request, "\"method\" must be a string"});
-  if (std::ranges::any_of(envelope.members,
-                          [](const Field& member) { return member.name == "params"; })) {
+  if (object.members.find("params") != nullptr) {
     return std::unexpected(Error{Errc::invalid_request, "\"params\" must be an object"});
   }
   const auto method = std::ranges::find(kMethods, *name, &Method::name);
@@ -305,7 +229,7 @@ std::expected<Call, Error> read_call(Envelope& envelope) {
     return std::unexpected(Error{Errc::unknown_method,
                                  fmt::format("unknown method \"{}\"", shorten(escape(*name), 64))});
   }
-  Params params(std::move(envelope.params));
+  Params params(object.inner);
   Call call = method->read(params);
   if (auto problem = params.problem()) return std::unexpected(std::move(*problem));
   return call;
@@ -320,16 +244,25 @@ class ParamsWriter {
     start(name);
     append_quoted(out_, value);
   }
-  template <typename Number>
-  void number(std::string_view name, Number value) {
+  void number(std::string_view name, std::uint64_t value) {
     start(name);
-    fmt::format_to(std::back_inserter(out_), "{}", value);
+    append_number(out_, value);
+  }
+  void seconds(std::string_view name, Seconds value) {
+    start(name);
+    fmt::format_to(std::back_inserter(out_), "{}", value.count());
+  }
+  void flag(std::string_view name) {
+    start(name);
+    out_ += "true";
   }
 
  private:
   void start(std::string_view name) {
-    fmt::format_to(std::back_inserter(out_), "{}\"{}\":", first_ ? "" : ",", name);
-    first_ = false;
+    if (!std::exchange(first_, false)) out_ += ',';
+    out_ += '"';
+    out_ += name;
+    out_ += "\":";
   }
 
   std::string& out_;
@@ -337,27 +270,27 @@ class ParamsWriter {
 };
 
 void write(ParamsWriter& out, const Hello& hello) {
-  out.number("protocol", hello.protocol);
+  out.number("protocol", static_cast<std::uint64_t>(hello.protocol));
   out.text("client", hello.client);
   out.text("command", hello.command);
-  if (hello.notices) out.number("notices", true);
+  if (hello.notices) out.flag("notices");
 }
 
 void write(ParamsWriter& out, const Acquire& acquire) {
   out.text("path", acquire.path);
   out.text("mode", name_of(acquire.mode));
-  if (acquire.timeout) out.number("timeout", acquire.timeout->count());
+  if (acquire.timeout) out.seconds("timeout", *acquire.timeout);
   out.text("reason", acquire.reason);
 }
 
 void write(ParamsWriter& out, const Reclaim& reclaim) {
   out.text("path", reclaim.path);
   out.text("mode", name_of(reclaim.mode));
-  if (reclaim.timeout) out.number("timeout", reclaim.timeout->count());
+  if (reclaim.timeout) out.seconds("timeout", *reclaim.timeout);
   out.text("reason", reclaim.reason);
   if (reclaim.token) out.number("token", *reclaim.token);
   if (reclaim.ticket != 0) out.number("ticket", reclaim.ticket);
-  out.number("age", reclaim.age.count());
+  out.seconds("age", reclaim.age);
 }
 
 void write(ParamsWriter& out, const Release& release) {
@@ -395,9 +328,18 @@ std::string_view name_of(Mode mode) {
 }
 
 std::string encode(const Request& request) {
-  std::string line = R"({"jsonrpc":"2.0",)";
-  if (request.id) fmt::format_to(std::back_inserter(line), R"("id":{},)", *request.id);
-  fmt::format_to(std::back_inserter(line), R"("method":"{}","params":{{)", method_of(request.call));
+  constexpr std::size_t kMost = 192;  // are shorter
+  std::string line;
+  line.reserve(kMost);
+  line += R"({"jsonrpc":"2.0",)";
+  if (request.id) {
+    line += R"("id":)";
+    append_number(line, *request.id);
+    line += ',';
+  }
+  line += R"("method":")";
+  line += method_of(request.call);
+  line += R"(","params":{)";
   ParamsWriter params(line);
   std::visit([&](const auto& call) { write(params, call); }, request.call);
   line += "}}\n";
@@ -405,19 +347,23 @@ std::string encode(const Request& request) {
 }
 
 std::expected<Request, BadRequest> decode_request(std::string_view line) {
-  Envelope envelope;
-  const bool complete = nlohmann::json::sax_parse(line, &envelope);
-  const auto* method = text_member(envelope, "method");
+  FlatObject object;
+  // Most lines need none: of the daemon's instructions for a lock, it would take six in ten.
+  std::optional<RequestJson> thorough;
+  std::expected<void, Error> read;
+  const bool usual = read_flat(line, object) && object.inner_name.value_or("params") == "params";
+  if (!usual) read = thorough.emplace().read(line, object);
+  const auto* method = text_member(object, "method");
   const bool claim = method != nullptr && (*method == "acquire" || *method == "reclaim");
-  const auto id = read_id(envelope);
+  const auto id = read_id(object);
   const auto bad = [&](Error error) {
-    const bool notification = complete && method != nullptr && id && !*id;
+    const bool notification = read && method != nullptr && id && !*id;
     return std::unexpected(
         BadRequest{id.value_or(std::nullopt), std::move(error), claim, notification});
   };
-  if (!complete) return bad(std::move(envelope.error));
+  if (!read) return bad(std::move(read.error()));
   if (!id) return bad(id.error());
-  auto call = read_call(envelope);
+  auto call = read_call(object);
   if (!call) return bad(std::move(call.error()));
   return Request{*id, std::move(*call)};
 }

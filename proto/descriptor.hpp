@@ -5,6 +5,7 @@
 #pragma once
 
 #include <utility>
+#include <vector>
 
 namespace locket::proto {
 
@@ -29,5 +30,8 @@ class Descriptor {
  private:
   int fd_ = -1;
 };
+
+// In the order in which they came. They are few, or soon taken.
+using Descriptors = std::vector<Descriptor>;
 
 }  // namespace locket::proto

@@ -1,7 +1,10 @@
-// Writing JSON strings by hand: for the codec, and for the daemon, which has no other JSON.
+// Writing JSON by hand: for the codec, and for the daemon, which has no other JSON.
 
 #pragma once
 
+#include <array>
+#include <charconv>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -15,6 +18,12 @@ inline void append_quoted(std::string& out, std::string_view text) {
     out += c;
   }
   out += '"';
+}
+
+inline void append_number(std::string& out, std::uint64_t number) {
+  std::array<char, 20> digits;  // 2^64 has twenty
+  char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  out.append(digits.data(), end);
 }
 
 }  // namespace locket::proto

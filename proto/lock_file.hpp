@@ -14,9 +14,16 @@
 
 namespace locket::proto {
 
+struct LockFile {
+  Descriptor descriptor;
+  FileId id;
+};
+
 // Opens the file for locking only; creates it (mode 0666 less umask) where it is missing. Never
 // truncates or writes. A file that one may only read, or only write, is opened that way. Anything
 // but a regular file or a directory is refused. `path` is bytes, not escaped.
+std::expected<LockFile, Error> open_and_identify(const std::string& path,
+                                                 Mode mode = Mode::exclusive);
 std::expected<Descriptor, Error> open_lock_file(const std::string& path,
                                                 Mode mode = Mode::exclusive);
 

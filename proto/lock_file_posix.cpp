@@ -11,6 +11,7 @@
 #include <climits>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "proto/limits.hpp"
 #include "proto/lock_file.hpp"
@@ -153,7 +154,7 @@ Descriptor made_writable(Descriptor file, const std::string& path) {
   return writable;
 }
 
-std::expected<Descriptor, Error> open_lock_file(const std::string& path, Mode mode) {
+std::expected<LockFile, Error> open_and_identify(const std::string& path, Mode mode) {
   if (auto checked = check_path(path); !checked) return std::unexpected(checked.error());
   Descriptor file(open_somehow(path));
   if (!file) return std::unexpected(file_error(path, errno));
@@ -170,7 +171,13 @@ std::expected<Descriptor, Error> open_lock_file(const std::string& path, Mode mo
     file.reset(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
     if (!file) return std::unexpected(file_error(path, errno));
   }
-  return file;
+  return LockFile{std::move(file), *id};
+}
+
+std::expected<Descriptor, Error> open_lock_file(const std::string& path, Mode mode) {
+  auto file = open_and_identify(path, mode);
+  if (!file) return std::unexpected(std::move(file.error()));
+  return std::move(file->descriptor);
 }
 
 std::expected<Location, Error> locate(int fd) {

@@ -1,5 +1,6 @@
 #include "proto/text.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -64,6 +65,11 @@ void append_escaped(std::string& out, char byte) {
 std::string escape_harmful(std::string_view bytes, bool and_backslash) {
   std::string out;
   out.reserve(bytes.size());
+  // Of most texts, this is all.
+  const auto plain = [&](char c) { return c >= ' ' && c <= '~' && !(and_backslash && c == '\\'); };
+  const auto* const unusual = std::ranges::find_if_not(bytes, plain);
+  out.append(bytes.begin(), unusual);
+  bytes.remove_prefix(out.size());
   while (!bytes.empty()) {
     const Character character = decode(bytes);
     const std::string_view raw = bytes.substr(0, character.length);

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <expected>
 #include <span>
 #include <string>
@@ -29,7 +28,7 @@ struct Received {
 
 // Fills the buffer as far as the socket has bytes; none and not closed: it has none now.
 std::expected<Received, Error> try_receive(int socket, std::span<char> buffer,
-                                           std::deque<Descriptor>& descriptors);
+                                           Descriptors& descriptors);
 
 // A connected, non-blocking, close-on-exec socket. EAGAIN in Error::os_error: the daemon lives but
 // its backlog is full, try again.

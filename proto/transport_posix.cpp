@@ -22,7 +22,7 @@ std::unexpected<Error> os_error(std::string_view what) {
       Error{Errc::connection_lost, fmt::format("{}: {}", what, std::strerror(error)), error});
 }
 
-void collect_descriptors(msghdr& message, std::deque<Descriptor>& descriptors) {
+void collect_descriptors(msghdr& message, Descriptors& descriptors) {
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
        header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
@@ -61,7 +61,7 @@ std::expected<std::size_t, Error> try_send(int socket, std::string_view bytes, i
 }
 
 std::expected<Received, Error> try_receive(int socket, std::span<char> buffer,
-                                           std::deque<Descriptor>& descriptors) {
+                                           Descriptors& descriptors) {
   iovec data{buffer.data(), buffer.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxDescriptors * sizeof(int))> control;
   msghdr message{};

@@ -45,7 +45,7 @@ class ChannelTest : public testing::Test {
 
   std::shared_ptr<Channel> channel;
   proto::Descriptor peer;
-  std::deque<proto::Descriptor> descriptors;
+  proto::Descriptors descriptors;
 };
 
 TEST_F(ChannelTest, Nothing_overtakes_what_a_full_socket_leaves_in_the_outbox) {

@@ -110,7 +110,7 @@ void FakeDaemon::send(const std::string& bytes) {
 
 proto::Descriptor FakeDaemon::take_descriptor() {
   proto::Descriptor descriptor = std::move(descriptors_.at(0));
-  descriptors_.pop_front();
+  descriptors_.erase(descriptors_.begin());
   return descriptor;
 }
 

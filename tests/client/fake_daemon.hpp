@@ -4,7 +4,6 @@
 
 #pragma once
 
-#include <deque>
 #include <optional>
 #include <string>
 
@@ -61,7 +60,7 @@ class FakeDaemon {
   proto::Descriptor listener_;
   proto::Descriptor peer_;
   proto::LineBuffer lines_{std::size_t{1} << 20};
-  std::deque<proto::Descriptor> descriptors_;
+  proto::Descriptors descriptors_;
 };
 
 proto::Failure failure(proto::Errc code, std::string message = {});

@@ -152,7 +152,8 @@ DaemonWorld::Client* DaemonWorld::client_of(SessionId session) {
 
 // ---- What comes out ----
 
-void DaemonWorld::send(SessionId session, std::string line) {
+void DaemonWorld::send(SessionId session, std::string_view sent) {
+  const std::string line(sent);
   Client* client = client_of(session);
   require(client != nullptr, "a line to a session that has ended");
   const auto reply = proto::decode_reply(without_line_feed(line));

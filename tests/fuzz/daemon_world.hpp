@@ -69,7 +69,7 @@ class DaemonWorld final : public locketd::Sessions {
 
   // Sessions, for dispatch.
   locketd::Instant now() const override { return now_; }
-  void send(locketd::SessionId session, std::string line) override;
+  void send(locketd::SessionId session, std::string_view line) override;
   void drain(locketd::SessionId session) override;
   void settle_later() override { settle_wanted_ = true; }
   bool is_behind(locketd::SessionId) const override { return false; }
@@ -90,7 +90,7 @@ class DaemonWorld final : public locketd::Sessions {
     bool orderly = true;
     bool notices = false;
     std::deque<Message> inbox;
-    std::deque<proto::Descriptor> descriptors;
+    proto::Descriptors descriptors;
     proto::LineBuffer lines{proto::kMaxLineBytes};
     std::map<Id, std::size_t> unanswered;
   };

@@ -6,6 +6,8 @@
 #include <variant>
 
 #include "proto/codec.hpp"
+#include "proto/flat_json.hpp"
+#include "proto/request_json.hpp"
 #include "proto/text.hpp"
 #include "tests/fuzz/fuzzing.hpp"
 #include "tests/fuzz/lines.hpp"
@@ -56,7 +58,19 @@ void check_refusal(const BadRequest& bad) {
           "not the same refusal: " + line);
 }
 
+// The reader of the usual case must not read anything otherwise than the thorough one.
+void check_flat(std::string_view line) {
+  FlatObject usual;
+  if (!read_flat(line, usual)) return;
+  FlatObject thorough;
+  RequestJson reader;
+  const bool read = reader.read(line, thorough).has_value();
+  if (usual.inner_name.value_or("params") != "params") return require(!read, "an object");
+  require(read && usual == thorough, "read in two ways: " + std::string(line));
+}
+
 void check_request(std::string_view line) {
+  check_flat(line);
   const auto request = decode_request(line);
   if (!request) return check_refusal(request.error());
   std::visit([](const auto& call) { check_texts(call); }, request->call);

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <deque>
 #include <string>
 
 #include "tests/integration/lock_test.hpp"
@@ -75,7 +74,7 @@ class SlowFiles : public LockTest {
     return client;
   }
 
-  std::deque<proto::Descriptor> files_;
+  proto::Descriptors files_;
 
  private:
   std::size_t descriptors_before_ = 0;

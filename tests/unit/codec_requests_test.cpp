@@ -234,6 +234,8 @@ TEST(CodecRequests, Deep_nesting_is_refused_and_does_not_recurse) {
 
 TEST(CodecRequests, Only_params_may_be_an_object_and_nothing_an_array) {
   expect_refused(R"({"id":{}})", Errc::invalid_request, "only \"params\" may be an object");
+  expect_refused(R"({"jsonrpc":"2.0","method":"status","":{}})", Errc::invalid_request,
+                 "only \"params\" may be an object");
   expect_refused(R"({"params":[1]})", Errc::invalid_request, "parameters go by name");
   expect_refused(request("acquire", R"("path":["/a"])"), Errc::invalid_request, "no arrays");
 }

@@ -6,10 +6,10 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
-#include <deque>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,8 +35,8 @@ class Passes : public ::testing::Test, public Sessions {
 
   // Sessions, for dispatch.
   Instant now() const override { return {Monotonic(std::chrono::hours(1)), {}}; }
-  void send(SessionId session, std::string line) override {
-    lines[session].push_back(std::move(line));
+  void send(SessionId session, std::string_view line) override {
+    lines[session].emplace_back(line);
   }
   void drain(SessionId session) override {
     ++drained;
@@ -56,7 +56,7 @@ class Passes : public ::testing::Test, public Sessions {
     say(session, encoded({0, proto::Hello{proto::kProtocolVersion, {}, {}}}));
   }
   void say(SessionId session, std::string line, bool with_file = false) {
-    std::deque<proto::Descriptor> files;
+    proto::Descriptors files;
     if (with_file) files.emplace_back(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
     EXPECT_TRUE(dispatch.received(session, line, files));
   }

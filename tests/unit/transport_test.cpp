@@ -11,7 +11,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <deque>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -60,7 +59,7 @@ class Transport : public ::testing::Test {
   test::TemporaryFolder folder_;
   Descriptor here_;
   Descriptor there_;
-  std::deque<Descriptor> received_;
+  Descriptors received_;
   Received last_;
 };
 
@@ -179,7 +178,7 @@ TEST_F(Transport, A_descriptor_for_which_there_is_no_room_is_told) {
   // Only locals meanwhile: a sanitizer's look at the fixture needs a descriptor of its own.
   const int socket = there_.get();
   std::array<char, 8> buffer{};
-  std::deque<Descriptor> received;
+  Descriptors received;
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
   const auto got = try_receive(socket, buffer, received);
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
