@@ -10,7 +10,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -23,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/acceptor.hpp"
 #include "daemon/dispatch.hpp"
 #include "daemon/flock_locks.hpp"
 #include "daemon/kept_sessions.hpp"
@@ -42,8 +42,6 @@ namespace {
 
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadBytes = 64 * 1024;
-// How long accepting rests when descriptors or memory are short; sessions go on meanwhile.
-constexpr std::chrono::milliseconds kAcceptRest{50};
 // How long those who knew the daemon before this one are waited for (C9): clients try to come back
 // every 100 ms at least, and at first much more often.
 constexpr std::chrono::milliseconds kRecovery{250};
@@ -52,10 +50,6 @@ constexpr std::chrono::milliseconds kCatchUp{100};
 // How long the end waits for file systems that do not answer, at most twice: once for locks that
 // are waited for, once for files that are to be closed.
 constexpr std::chrono::milliseconds kEndPatience{500};
-
-proto::Descriptor open_spare() {
-  return proto::Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-}
 
 }  // namespace
 
@@ -82,21 +76,16 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void ended(SessionId session) override;
 
  private:
-  using Acceptor = asio::local::stream_protocol::acceptor;
-
   void take_over(std::vector<Inherited::Named> kept);
   void serve();
-  asio::awaitable<void> accept_loop();
   asio::awaitable<void> watch_mounts();
   asio::awaitable<void> beat(std::chrono::microseconds period);
-  void accept_more();
   void await_sessions();
   void open_session(proto::Descriptor socket);
   void restore(KeptSession kept);
   void drop(KeptSession kept);
   void catch_up_later();
   void refuse(proto::Descriptor socket, const proto::Error& error);
-  void refuse_by_spare();
   void flush();
   void arm_timer();
 
@@ -113,7 +102,6 @@ class Server::Loop final : public Sessions, public SessionOwner {
   Monotonic armed_ = Monotonic::max();
   bool settle_posted_ = false;
   std::vector<char> buffer_;
-  boost::system::error_code short_of_;  // told once, not at every try
   SessionId last_session_ = 0;
   std::vector<SessionId> to_flush_;
   std::vector<SessionId> flushed_;  // by flush(), in turn with to_flush_
@@ -124,7 +112,6 @@ class Server::Loop final : public Sessions, public SessionOwner {
   KeptSessions kept_sessions_;
   asio::steady_timer catch_up_;
   bool catching_up_ = false;
-  proto::Descriptor spare_;  // given up to refuse a connection when there is no other
 };
 
 Server::Server(Listener listener, const UserLimits& limits)
@@ -139,7 +126,10 @@ Server::End Server::run(std::vector<Inherited::Named> kept) {
 Server::Loop::Loop(Listener listener, const UserLimits& limits)
     : ready_(context_, watches_.descriptor()),
       listener_(std::move(listener)),
-      acceptor_(context_, {}, listener_.descriptor()),
+      acceptor_(
+          context_, listener_.descriptor(),
+          [this](proto::Descriptor socket) { open_session(std::move(socket)); },
+          [this](proto::Descriptor socket) { refuse(std::move(socket), out_of_descriptors()); }),
       signals_(context_, SIGTERM, SIGINT),
       timer_(context_),
       buffer_(kReadBytes),
@@ -153,8 +143,7 @@ Server::Loop::Loop(Listener listener, const UserLimits& limits)
           devices_)),
       dispatch_(*this, *os_locks_, listener_.path(), limits),
       kept_sessions_(manager_),
-      catch_up_(context_),
-      spare_(open_spare()) {}
+      catch_up_(context_) {}
 
 // However it ends, file systems that hang must not keep it from ending. Unwinding would wait for
 // them.
@@ -168,7 +157,7 @@ Server::End Server::Loop::run(std::vector<Inherited::Named> kept) {
     end.failed = true;
   }
   manager_.tell("STOPPING=1");
-  std::ignore = acceptor_.release();  // the listener closes it
+  acceptor_.stop();
   std::ignore = ready_.release();
 
   // Before any connection closes: a client that sees the end of its own takes it that nobody here
@@ -195,9 +184,7 @@ void Server::Loop::serve() {
   signals_.async_wait([this](const auto& error, int) {
     if (!error) context_.stop();
   });
-  asio::co_spawn(context_, accept_loop(), [](const std::exception_ptr& failure) {
-    if (failure) std::rethrow_exception(failure);  // nobody else would ever be accepted
-  });
+  acceptor_.start();
   await_sessions();
   asio::co_spawn(context_, watch_mounts(), asio::detached);
   if (const auto period = manager_.heartbeat()) {
@@ -291,25 +278,6 @@ void Server::Loop::ended(SessionId session) {
   kept_sessions_.forget(session);
 }
 
-asio::awaitable<void> Server::Loop::accept_loop() {
-  for (;;) {
-    auto [error, socket] = co_await acceptor_.async_accept(kNoThrow);
-    if (!error) {
-      short_of_ = {};
-      open_session(proto::Descriptor(socket.release()));
-      accept_more();
-    } else if (error == asio::error::operation_aborted) {
-      co_return;
-    } else {
-      if (error != short_of_) log::warning("cannot accept connections: {}", error.message());
-      short_of_ = error;
-      if (error == asio::error::no_descriptors) refuse_by_spare();
-      asio::steady_timer rest(context_, kAcceptRest);
-      co_await rest.async_wait(kNoThrow);
-    }
-  }
-}
-
 // A loop that hangs does not beat, and the service manager ends it, which costs nobody a lock (C9).
 asio::awaitable<void> Server::Loop::beat(std::chrono::microseconds period) {
   asio::steady_timer timer(context_);
@@ -317,17 +285,6 @@ asio::awaitable<void> Server::Loop::beat(std::chrono::microseconds period) {
     manager_.tell(fmt::format("WATCHDOG=1\nSTATUS={}", dispatch_.summary()));
     timer.expires_after(period);
     co_await timer.async_wait(kNoThrow);
-  }
-}
-
-// Who connects must not wait for a turn of the loop each.
-void Server::Loop::accept_more() {
-  constexpr int kAtOnce = 32;
-  for (int i = 0; i < kAtOnce; ++i) {
-    proto::Descriptor socket(
-        ::accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket) return;
-    open_session(std::move(socket));
   }
 }
 
@@ -403,16 +360,6 @@ void Server::Loop::refuse(proto::Descriptor socket, const proto::Error& error) {
   const auto line = proto::encode(proto::Reply{std::nullopt, proto::Failure{.error = error}});
   std::ignore = proto::try_send(socket.get(), line, -1);
   close_socket(std::move(socket), peer.uid);
-}
-
-// Otherwise those who connect would wait in the backlog with no word.
-void Server::Loop::refuse_by_spare() {
-  const proto::Error error = out_of_descriptors();
-  spare_.reset();
-  proto::Descriptor socket(
-      ::accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (socket) refuse(std::move(socket), error);
-  spare_ = open_spare();
 }
 
 void Server::Loop::flush() {

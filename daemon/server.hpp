@@ -1,7 +1,7 @@
 // The loop: accepts connections, gives sessions their turns, and wakes for deadlines.
 //
 // Role: owns the io_context, the sessions, dispatch and the OS locks; nothing else includes Asio
-// but session.hpp. Owned by main.
+// but the acceptor. Owned by main.
 
 #pragma once
 
