@@ -86,6 +86,8 @@ void Dispatch::supersede(const Client& client, Token token) {
     tell_superseded(session, *ticket);
     os_locks_.disown(*ticket);
     arbiter_.release(session, token);
+    // As it is now: a daemon after this one would miss the lock that has been released since.
+    to_keep_.insert(session);
     return;
   }
 }

@@ -83,6 +83,9 @@ echo 'release /tmp/back' >&9
 check "the program releases" until_works answered released
 check "and nobody is listed, although it lives" until_works knows_nobody
 check "and the lock can be had" locketctl run -n /tmp/back -- true
+check "its daemon is restarted while it lives" systemctl restart locketd.service
+nothing_is_missed() { knows_nobody && ! journalctl -u locketd --quiet LOCKET_EVENT=lock_lost | grep .; }
+check "and misses nothing of it" nothing_is_missed
 exec 9>&-
 
 # shellcheck source=tests/systemd/service_checks.sh

@@ -114,7 +114,7 @@ check "and is killed" end_holder 9
 exec 9>&-
 check "the log tells" until_works shows '/tmp/a-users' service 'journalctl -u locketd  '
 check "and of this user alone, too" shows '/tmp/a-users' service 'LOCKET_UID'
-no_lock_was_lost() { service 'LOCKET_EVENT' | grep -F -- '-- No entries --'; }
+no_lock_was_lost() { local told; told=$(service LOCKET_EVENT); echo "$told"; grep -qF -- "-- No entries --" <<<"$told"; }
 check "and that no lock was lost" no_lock_was_lost
 
 hold
