@@ -8,9 +8,8 @@
 //  2. Whoever leaves something in his descriptor is called again, after all others that are ready:
 //     nobody has to take all there is at once.
 //  3. The kernel is told of a descriptor when its watch begins, changes or ends, and not with each
-//     event, as Asio does; nor has a session coroutines that wait. Beside those, a session takes a
-//     third of the memory (4,400 bytes then), and when 5,000 sessions that hold a lock each die at
-//     once, a bystander waits for 25 ms at most, and not for 68.
+//     event, as Asio does; nor has a session coroutines that wait. So it takes 1,100 bytes, where it
+//     took 4,500 with Asio alone.
 
 #pragma once
 
