@@ -66,7 +66,7 @@ Dispatch::Dispatch(Sessions& sessions, OsLocks& os_locks, std::string socket_pat
 }
 
 void Dispatch::opened(SessionId session, const Peer& peer, bool kept) {
-  if (kept) kept_.insert(session);
+  if (kept) opened_kept(session, peer.uid);
   clients_[session] = {.session = session, .peer = &peer, .stated_command = {}};
   ++users_[peer.uid].sessions;
   log::debug("session {}: opened by pid {}, uid {}", session, peer.pid, peer.uid);
@@ -108,6 +108,7 @@ void Dispatch::closed(SessionId session) {
   if (const auto user = users_.find(client->second.peer->uid); --user->second.sessions == 0) {
     users_.erase(user);
   }
+  give_share_back(client->second);
   clients_.erase(client);
   kept_.erase(session);
   to_keep_.erase(session);

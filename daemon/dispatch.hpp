@@ -67,6 +67,12 @@ class Sessions {
 
 class Dispatch {
  public:
+  // Of each session that is kept, besides its lock files.
+  static constexpr std::size_t kDescriptorsKeptBeside = 2;
+  // Of one user, so that he does not fill what all have: half of FileDescriptorStoreMax=, as the
+  // units have it.
+  static constexpr std::size_t kMaxDescriptorsKeptOfUser = 768;
+
   Dispatch(Sessions& sessions, OsLocks& os_locks, std::string socket_path, UserLimits limits = {});
 
   // May this peer have a session? Else why not, for it to read.
@@ -184,6 +190,9 @@ class Dispatch {
 
   void reply(SessionId session, std::optional<RequestId> id, locket::proto::Answer answer);
   void keep_later(const Client& client);
+  void opened_kept(SessionId session, UserId user);
+  [[nodiscard]] bool takes_share(const Client& client);
+  void give_share_back(const Client& client);
   void keep_one();
   void supersede(const Client& client, Token token);
   bool refuse_those_due();
@@ -218,6 +227,8 @@ class Dispatch {
   std::set<SessionId> kept_;                           // by an earlier daemon
   std::set<SessionId> to_keep_;  // for the next one, of whom that has to be told
   std::set<SessionId> put_off_;  // of these, for whom there was no room
+  // Of each user's sessions that are kept, the descriptors.
+  std::map<UserId, std::map<SessionId, std::size_t>> shares_;
   Openings openings_;
   std::vector<Ticket> due_;            // who is refused when those below have been heard:
   std::vector<FileId> unheard_files_;  // their holders,

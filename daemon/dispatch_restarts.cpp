@@ -1,5 +1,6 @@
 // Of dispatch.hpp: what a daemon knows of the one before it and leaves to the one after it (C9).
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -41,7 +42,45 @@ void Dispatch::end_recovery_in_time(Monotonic now) {
 // pass, and for one session a pass (C15).
 void Dispatch::keep_later(const Client& client) {
   const bool is_kept = kept_.contains(client.session);
-  if (!is_kept && sessions_.keeps() > 0) to_keep_.insert(client.session);
+  if (is_kept || sessions_.keeps() == 0) return;
+  if (takes_share(client)) {
+    to_keep_.insert(client.session);
+  } else {
+    tell(
+        log::Level::warning,
+        {Incident::Kind::kept_session_dropped,
+         client.peer->pid,
+         client.peer->uid,
+         {},
+         "as much as one user may have is kept for this one: a restarted locketd will take what it "
+         "holds for locked by others"});
+  }
+}
+
+void Dispatch::opened_kept(SessionId session, UserId user) {
+  kept_.insert(session);
+  shares_[user][session] = kDescriptorsKeptBeside + 1;  // of a lock at least
+}
+
+// False where it would be more than its user may have; what is kept of it so far stays.
+bool Dispatch::takes_share(const Client& client) {
+  auto& shares = shares_[client.peer->uid];
+  const std::size_t share =
+      kDescriptorsKeptBeside + std::min(arbiter_.entries_of(client.session), sessions_.keeps());
+  std::size_t all = share;
+  for (const auto& [session, descriptors] : shares) {
+    if (session != client.session) all += descriptors;
+  }
+  if (all > kMaxDescriptorsKeptOfUser) return false;
+  shares[client.session] = share;
+  return true;
+}
+
+void Dispatch::give_share_back(const Client& client) {
+  const auto shares = shares_.find(client.peer->uid);
+  if (shares == shares_.end()) return;
+  shares->second.erase(client.session);
+  if (shares->second.empty()) shares_.erase(shares);
 }
 
 // By what its client would say to the next daemon, if it still could.

@@ -32,7 +32,8 @@ struct Incident {
     session_ended,         // by the daemon
     lock_taken_away,       // from a session that ended with it
     lock_lost,             // at its reclaim, the kernel knew nothing of it
-    kept_session_dropped,  // an earlier daemon's, which cannot or need not be brought back
+    kept_session_dropped,  // an earlier daemon's, or for the next one, which cannot or need not be
+                           // kept
   };
 
   Kind kind = Kind::request_refused;
