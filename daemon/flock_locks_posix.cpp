@@ -194,7 +194,11 @@ bool FlockLocks::finish(std::chrono::steady_clock::duration patience) {
 void FlockLocks::set_locked(Custody& custody, bool locked) {
   if (std::exchange(custody.locked, locked) == locked || custody.mode != Mode::shared) return;
   std::size_t& sharers = sharers_[custody.id];
-  sharers += locked ? 1 : -1;
+  if (locked) {
+    ++sharers;
+  } else {
+    --sharers;
+  }
   if (sharers == 0) sharers_.erase(custody.id);
 }
 

@@ -272,14 +272,14 @@ std::optional<Reply> usual_reply(std::string_view line) {
   if (inner_name == "result" && inner.all().size() == 1) {
     const auto id = number_of(members, "id");
     const auto token = number_of(inner, "token");
-    if (id && token) return Reply{*id, Grant{*token}};
+    if (id && token) return Reply{id, Grant{*token}};
   }
   if (inner_name == "params" && inner.all().size() == 2) {
     const FlatField* const method = members.find("method");
     const auto id = number_of(inner, "id");
     const auto ticket = number_of(inner, "ticket");
     const bool waiting = method != nullptr && method->value == FlatValue("waiting");
-    if (waiting && id && ticket) return Reply{*id, Waiting{*ticket}};
+    if (waiting && id && ticket) return Reply{id, Waiting{*ticket}};
   }
   return std::nullopt;
 }
