@@ -3,9 +3,14 @@
 #include <sysexits.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <fstream>
+#include <string>
+#include <system_error>
+#include <vector>
 
 #include "tests/bench/crowd.hpp"
 #include "tests/bench/options.hpp"
@@ -24,7 +29,16 @@ void allow_all_descriptors() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Before all else: what takes minutes is not to be measured for nothing.
+void check_writable(const std::string& path) {
+  if (!path.empty() && !std::ofstream(path, std::ios::app)) {
+    throw std::system_error(errno, std::generic_category(), "cannot write " + path);
+  }
+}
+
 void measure(const Options& options) {
+  check_writable(options.json);
+  check_writable(options.plot);
   Run run(options);
   print_heading();
   for (const Case& one : kCases) {
