@@ -310,6 +310,7 @@ void Dispatch::dispose_first(SessionId session, Descriptors& descriptors) {
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Release& release, Descriptors&) {
   if (!arbiter_.release(client.session, release.token)) {
+    incidents_.released(client.session, release.token);
     return fail(
         Errc::not_held,
         fmt::format("cannot release unlocked lock: this session holds no token {}", release.token));

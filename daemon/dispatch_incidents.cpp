@@ -49,10 +49,14 @@ void Dispatch::tell_refusal(const Client& client, const Request& request,
 // A wait that ends is no incident: that is what timeouts are for.
 void Dispatch::tell_refusal(const Client& client, const Refused& event, const proto::Error& error) {
   const bool lost = event.cause.why == Refused::Why::lost;
+  const Incident incident{lost ? Kind::lock_lost : Kind::request_refused, client.peer->pid,
+                          client.peer->uid, event.entry.claim.path, error.message};
+  if (lost) {
+    incidents_.tell_later(sessions_.now().steady, client.session, event.entry.token, incident);
+    return;
+  }
   const bool failed = event.cause.why == Refused::Why::os_failed;
-  tell(lost || failed ? Level::warning : Level::debug,
-       {lost ? Kind::lock_lost : Kind::request_refused, client.peer->pid, client.peer->uid,
-        event.entry.claim.path, error.message});
+  tell(failed ? Level::warning : Level::debug, incident);
 }
 
 // That a command which locketctl run became ends with its lock is the way in which it releases it.

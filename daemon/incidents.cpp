@@ -2,7 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <span>
 #include <utility>
 
@@ -38,6 +40,9 @@ Names names_of(Kind kind) {
   std::unreachable();
 }
 
+// For a release that is on its way, also where its thread has just lost the processor.
+constexpr std::chrono::seconds kRelease{1};
+
 // A line that is read as a whole; the field has all of it.
 constexpr std::size_t kPathShown = 1024;
 
@@ -65,7 +70,28 @@ void Incidents::tell(Monotonic now, log::Level level, const Incident& incident) 
       std::span(fields).first(incident.path.empty() ? 3 : 4));
 }
 
+void Incidents::tell_later(Monotonic now, SessionId session, Token token, const Incident& lost) {
+  losses_.push_back({now + kRelease, session, token, lost.pid, lost.user, std::string(lost.path),
+                     std::string(lost.why)});
+}
+
+void Incidents::released(SessionId session, Token token) {
+  std::erase_if(losses_,
+                [&](const Loss& loss) { return loss.session == session && loss.token == token; });
+}
+
+std::optional<Monotonic> Incidents::next_deadline() const {
+  const auto counted = budget_.next_deadline();
+  if (losses_.empty()) return counted;
+  return counted ? std::min(*counted, losses_.front().due) : losses_.front().due;
+}
+
 void Incidents::see_to_time(Monotonic now) {
+  for (; !losses_.empty() && losses_.front().due <= now; losses_.pop_front()) {
+    const Loss& loss = losses_.front();
+    tell(loss.due, log::Level::warning,
+         {Kind::lock_lost, loss.pid, loss.user, loss.path, loss.why});
+  }
   for (const auto& [user, lines] : budget_.left_out(now)) {
     const std::array fields{
         log::Field{"LOCKET_EVENT", "lines_left_out"},

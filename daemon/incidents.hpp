@@ -10,11 +10,15 @@
 //     LOCKET_EVENT, LOCKET_PID, LOCKET_UID, LOCKET_PATH.
 //  2. No user's clients cause more lines than LineBudget allows; of those left out, one line says
 //     how many, at the end of the window or of the daemon. (At debug level nothing is left out.)
+//  3. A lock is told to be lost when its holder has had time to say that he let go of it himself:
+//  his
+//     `release` may be on its way behind a reclaim.
 
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,11 +56,27 @@ class Incidents {
 
   void tell(Monotonic now, log::Level level, const Incident& incident);
 
-  // When lines that were left out are due to be counted; none while there are none.
-  [[nodiscard]] std::optional<Monotonic> next_deadline() const { return budget_.next_deadline(); }
+  // The same of a lock_lost, later; or never, when it is released().
+  void tell_later(Monotonic now, SessionId session, Token token, const Incident& lost);
+  void released(SessionId session, Token token);
+
+  // When something is due to be told, or lines that were left out to be counted; none while there
+  // is nothing.
+  [[nodiscard]] std::optional<Monotonic> next_deadline() const;
   void see_to_time(Monotonic now);
 
  private:
+  struct Loss {
+    Monotonic due;
+    SessionId session = 0;
+    Token token = 0;
+    std::int64_t pid = 0;
+    UserId user = 0;
+    std::string path;
+    std::string why;
+  };
+
+  std::deque<Loss> losses_;  // the first is due first
   LineBudget budget_;
 };
 

@@ -228,6 +228,20 @@ TEST_F(Incidents, A_lock_found_lost_leaves_a_line_C9) {
   EXPECT_TRUE(told("request refused").empty()) << log();
 }
 
+// A holder lets go of the kernel's lock before it says so, and may have been told of by a reclaim.
+TEST_F(Incidents, What_its_holder_released_meanwhile_is_not_lost_C9) {
+  start();
+  RawClient client(socket_);
+  const std::string other = path_ + ".other";
+  const proto::Descriptor file = open_file(path_);
+  const proto::Descriptor other_file = open_file(other);
+  client.error(client.start("reclaim", {{"path", path_}, {"token", 7}}, {file.get()}));
+  client.notify("release", {{"token", 7}});
+  client.error(client.start("reclaim", {{"path", other}, {"token", 8}}, {other_file.get()}));
+  expect_told("lock lost", me() + ", path " + other);
+  EXPECT_EQ(log().find(path_ + ":"), std::string::npos) << log();
+}
+
 TEST_F(Incidents, A_kept_session_of_which_a_part_is_missing_leaves_a_line_C9) {
   const std::string lines =
       R"({"jsonrpc":"2.0","id":0,"method":"hello","params":{"protocol":1}})"
