@@ -49,6 +49,7 @@ constexpr std::size_t kPathShown = 1024;
 }  // namespace
 
 Incidents::~Incidents() {
+  losses_.clear();
   see_to_time(Monotonic::max());
 }
 

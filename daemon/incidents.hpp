@@ -10,9 +10,9 @@
 //     LOCKET_EVENT, LOCKET_PID, LOCKET_UID, LOCKET_PATH.
 //  2. No user's clients cause more lines than LineBudget allows; of those left out, one line says
 //     how many, at the end of the window or of the daemon. (At debug level nothing is left out.)
-//  3. A lock is told to be lost when its holder has had time to say that he let go of it himself:
-//  his
-//     `release` may be on its way behind a reclaim.
+//  3. A lock is told to be lost only when its holder has had time to say that he let go of it
+//     himself: his `release` may be on its way behind a reclaim. A daemon that ends before that
+//     tells nothing of it; the holder has been told in any case.
 
 #pragma once
 
