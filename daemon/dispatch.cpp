@@ -247,6 +247,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   client.reclaimed |= reclaim.token.has_value();
   Claim claim{.mode = reclaim.mode, .path = reclaim.path, .reason = reclaim.reason};
   if (reclaim.timeout) claim.timeout = nanoseconds_of(*reclaim.timeout);
+  came_back();
   return enter(client, request, std::move(*file), std::move(claim),
                Former{reclaim.ticket, reclaim.token, nanoseconds_of(reclaim.age)});
 }

@@ -108,7 +108,8 @@ class Dispatch {
   // it goes on holding, but waits no longer, since nobody could tell it of a grant.
   [[nodiscard]] bool outlives_connection(SessionId session);
 
-  // There was a daemon before this one, whose clients come back until then (C9). First of all.
+  // There was a daemon before this one, whose clients come back until then (C9), or for half
+  // a second longer at most, while they still do. First of all.
   void recover_until(Monotonic end);
 
   // There is room again for what Sessions::keep() had none for.
@@ -145,6 +146,7 @@ class Dispatch {
   using Descriptors = locket::proto::Descriptors;
 
   void see_to_time(Monotonic now);
+  void came_back();
   void end_recovery_in_time(Monotonic now);
 
   using Outcome = std::expected<void, locket::proto::Error>;
@@ -216,7 +218,8 @@ class Dispatch {
   Incidents incidents_;
   std::string line_;  // the last that was sent: its memory is used again
   std::optional<Monotonic> recovery_end_;
-  int prolongations_ = 0;  // of the recovery
+  Monotonic recovery_latest_;  // that it may end, however many come back
+  int prolongations_ = 0;      // of the recovery, since this process itself was late
   boost::unordered_flat_map<SessionId, Client> clients_;
   struct Presence {
     std::size_t sessions = 0;

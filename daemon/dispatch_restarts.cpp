@@ -18,12 +18,24 @@ namespace {
 // twice as long: a pass of the loop that is itself just not late must fit.
 constexpr std::chrono::milliseconds kStandstill{50};
 constexpr int kMaxProlongations = 4;  // on a machine that is always late, it has to end as well
+// Where one is still coming back others may be behind him, as on a busy machine: each has tried
+// again within this time. Nobody can keep the recovery from ending, though, and it ends before
+// clients that want an answer at once give up (a second).
+constexpr std::chrono::milliseconds kBetweenTwo{100};
+constexpr std::chrono::milliseconds kLongestDelay{500};
 
 }  // namespace
 
 void Dispatch::recover_until(Monotonic end) {
   arbiter_.begin_recovery();
   recovery_end_ = end;
+  recovery_latest_ = end + kLongestDelay;
+}
+
+void Dispatch::came_back() {
+  if (!recovery_end_) return;
+  const Monotonic others = sessions_.now().steady + kBetweenTwo;
+  recovery_end_ = std::max(*recovery_end_, std::min(others, recovery_latest_));
 }
 
 void Dispatch::end_recovery_in_time(Monotonic now) {

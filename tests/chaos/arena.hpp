@@ -97,11 +97,17 @@ struct alignas(64) File {
 enum class Refusal : std::uint8_t { timed_out, no_daemon };
 inline constexpr std::array kRefusalNames{"timed out", "no daemon"};
 
+// Why one who waited before may be overtaken all the same, by one who was granted: participant.cpp.
+enum class Excuse : std::uint8_t { stopped, at_deadline, gave_up, machine_stalled };
+inline constexpr std::array kExcuseNames{
+    "it was stopped (SIGSTOP) while a daemon began", "by one whose time ended while a daemon began",
+    "a command that had no daemon to watch over it", "while the machine stood still"};
+
 struct Counters {
   std::array<std::array<Shared<std::uint64_t>, 2>, kKindNames.size()> grants;  // exclusive, shared
   std::array<Shared<std::uint64_t>, kRefusalNames.size()> refusals;
-  Shared<std::uint64_t> order_checks;    // a grant, with one who was seen to wait before
-  Shared<std::uint64_t> order_excused;   // overtaken, and no wonder: see participant.cpp
+  Shared<std::uint64_t> order_checks;  // a grant, with one who was seen to wait before
+  std::array<Shared<std::uint64_t>, kExcuseNames.size()> overtaken;  // who was excused
   Shared<std::uint64_t> free_checks;     // a lock that was surely free, granted
   Shared<std::uint64_t> survived;        // waits that a daemon's end did not end
   Shared<std::uint64_t> released_alone;  // releases while there was no daemon

@@ -125,10 +125,10 @@ void Participant::check_order() {
     ++world_.counters.order_checks;
     const Slot& theirs = world_.slots.at(other.slot);
     if (theirs.waiting != other.word || theirs.deadline <= now()) continue;
-    const bool may_be_late = this->may_be_late(other);
+    const auto excuse = excuse_of(other);
     if (member_of(other.slot).dying || theirs.waiting != other.word) continue;
-    if (may_be_late) {
-      ++world_.counters.order_excused;
+    if (excuse) {
+      ++world_.counters.overtaken.at(static_cast<std::size_t>(*excuse));
       continue;
     }
     world_.breaches.add(
@@ -143,15 +143,17 @@ void Participant::check_order() {
 
 // After a restart a waiter must come back to its place within a short time. One that was stopped
 // meanwhile cannot, nor can anybody where the machine itself stands still.
-bool Participant::may_be_late(const Other& other) const {
+std::optional<Excuse> Participant::excuse_of(const Other& other) const {
   const Slot& theirs = world_.slots.at(other.slot);
   const Member& member = member_of(other.slot);
   // locketctl gives up a lock that it was granted when it cannot tell the daemon to watch over it.
-  if (member.kind == Kind::run && world_.epoch != theirs.epoch) return true;
-  if (world_.lives == theirs.lives) return false;
+  if (member.kind == Kind::run && world_.epoch != theirs.epoch) return Excuse::gave_up;
+  if (world_.lives == theirs.lives) return std::nullopt;
   // At a deadline within that time the daemon tries the lock as it stands.
-  if (slot_.deadline <= now()) return true;
-  return member.stops != theirs.stops || world_.machine_stalled + kSecond > theirs.asked;
+  if (slot_.deadline <= now()) return Excuse::at_deadline;
+  if (member.stops != theirs.stops) return Excuse::stopped;
+  if (world_.machine_stalled + kSecond > theirs.asked) return Excuse::machine_stalled;
+  return std::nullopt;
 }
 
 void Participant::check_token(std::uint64_t token) {

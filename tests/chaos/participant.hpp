@@ -14,6 +14,7 @@
 
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -67,7 +68,7 @@ class Participant {
   void note_who_waits();
   void check_order();
   void check_token(std::uint64_t token);
-  [[nodiscard]] bool may_be_late(const Other& other) const;
+  [[nodiscard]] std::optional<Excuse> excuse_of(const Other& other) const;
   [[nodiscard]] std::string name_of(unsigned slot) const;
 
   World& world_;

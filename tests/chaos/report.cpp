@@ -66,7 +66,10 @@ void print_waits(const Counters& counters, const Observer& observer) {
   row("held by the same token in a new daemon's list", observer.holds_known_again());
   row("granted while surely nobody else was there", counters.free_checks.load());
   row("order: checked against one who waited before", counters.order_checks.load());
-  row("order: overtaken, too late after a restart", counters.order_excused.load());
+  for (std::size_t why = 0; why < kExcuseNames.size(); ++why) {
+    row(fmt::format("  overtaken: {}", kExcuseNames.at(why)).c_str(),
+        counters.overtaken.at(why).load());
+  }
 }
 
 void print_breaches(const BreachLog& breaches) {

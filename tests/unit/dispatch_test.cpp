@@ -1,4 +1,5 @@
-// What a pass of settle() does, with a kernel and sessions that are none.
+// What a pass of settle() does, and how long a recovery lasts, with a kernel and sessions that are
+// none.
 
 #include "daemon/dispatch.hpp"
 
@@ -6,6 +7,8 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
 #include <string>
@@ -34,7 +37,9 @@ class Passes : public ::testing::Test, public Sessions {
   }
 
   // Sessions, for dispatch.
-  Instant now() const override { return {Monotonic(std::chrono::hours(1)), {}}; }
+  Instant now() const override {
+    return {time, std::chrono::system_clock::time_point(time.time_since_epoch())};
+  }
   void send(SessionId session, std::string_view line) override {
     lines[session].emplace_back(line);
   }
@@ -87,6 +92,7 @@ class Passes : public ::testing::Test, public Sessions {
     return most;
   }
 
+  Monotonic time{std::chrono::hours(1)};
   const proto::Descriptor file{::memfd_create("lock", MFD_CLOEXEC)};
   locket::fuzz::FakeKernel kernel;
   Dispatch dispatch{*this, kernel, "/test.sock"};
@@ -135,6 +141,65 @@ TEST_F(Passes, Whoever_let_go_before_is_heard_in_time_C7) {
   settle_until_told(kOther);
   EXPECT_GT(token_of(kOther), 0);
   for (SessionId session = 1; session <= kOther; ++session) dispatch.closed(session);
+}
+
+// ---- Recovery ----
+
+constexpr std::chrono::milliseconds kRecovery{250};  // server.cpp
+constexpr std::chrono::milliseconds kStep{80};       // less than clients let pass between two tries
+
+class Recovering : public Passes {
+ protected:
+  Recovering() { dispatch.recover_until(time + kRecovery); }
+
+  // A session that waited in that place under the daemon before this one.
+  void come_back(SessionId session, Ticket place) {
+    open(session);
+    proto::Reclaim reclaim;
+    reclaim.path = "/file";
+    reclaim.ticket = place;
+    say(session, encoded({1, std::move(reclaim)}), true);
+  }
+  void let_pass(std::chrono::milliseconds some_time) {
+    time += some_time;
+    dispatch.attend();
+    dispatch.settle();
+  }
+  [[nodiscard]] bool has_lock(SessionId session) const {
+    const auto reply = proto::decode_reply(lines.at(session).back());
+    return std::holds_alternative<proto::Grant>(reply->answer);
+  }
+};
+
+TEST_F(Recovering, Goes_on_while_one_after_the_other_comes_back_C9) {
+  constexpr SessionId kMany = 8;
+  for (SessionId session = 1; session <= kMany; ++session) {
+    come_back(session, kMany - session + 1);
+    let_pass(kStep);
+  }
+  EXPECT_FALSE(has_lock(1));
+  let_pass(std::chrono::milliseconds(100) - kStep);
+  EXPECT_TRUE(has_lock(kMany));
+  for (SessionId session = 1; session < kMany; ++session) EXPECT_FALSE(has_lock(session));
+}
+
+TEST_F(Recovering, Ends_in_time_where_nobody_comes_back_C9) {
+  come_back(1, 1);
+  let_pass(kRecovery - std::chrono::milliseconds(1));
+  EXPECT_FALSE(has_lock(1));
+  let_pass(std::chrono::milliseconds(1));
+  EXPECT_TRUE(has_lock(1));
+}
+
+TEST_F(Recovering, Ends_in_time_whoever_pretends_to_come_back_C15) {
+  come_back(1, 1);
+  const Monotonic latest = time + kRecovery + std::chrono::milliseconds(500);
+  for (SessionId session = 2; time < latest; ++session) {
+    EXPECT_FALSE(has_lock(1));
+    come_back(session, session);
+    let_pass(std::min(kStep, std::chrono::ceil<std::chrono::milliseconds>(latest - time)));
+  }
+  EXPECT_TRUE(has_lock(1));
 }
 
 }  // namespace
