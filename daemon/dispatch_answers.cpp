@@ -68,6 +68,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request, const
   report.user = {{has.sessions, limits.sessions},
                  {has.claims.held, limits.held},
                  {has.claims.waiting, limits.waiting},
+                 {has.claims.text, limits.text},
                  {has.descriptors(), limits.descriptors}};
   reply(client.session, request.id, std::move(report));
   return {};

@@ -76,6 +76,7 @@ Json to_json(const UserShares& user) {
   return {{"sessions", to_json(user.sessions)},
           {"held", to_json(user.held)},
           {"waiting", to_json(user.waiting)},
+          {"text", to_json(user.text)},
           {"descriptors", to_json(user.descriptors)}};
 }
 
@@ -190,7 +191,7 @@ Share share_in(const Json& json, const char* name) {
 UserShares shares_in(const Json& json) {
   if (!json.is_object()) throw Malformed();
   return {share_in(json, "sessions"), share_in(json, "held"), share_in(json, "waiting"),
-          share_in(json, "descriptors")};
+          share_in(json, "text"), share_in(json, "descriptors")};
 }
 
 StatusReport status_from(const Json& json) {

@@ -145,6 +145,7 @@ struct UserShares {
   Share sessions;
   Share held;
   Share waiting;
+  Share text;  // bytes, of paths and reasons
   Share descriptors;
 };
 

@@ -42,6 +42,7 @@ std::string as_json(const StatusReport& report) {
                                      {{"sessions", json_of(user.sessions)},
                                       {"held", json_of(user.held)},
                                       {"waiting", json_of(user.waiting)},
+                                      {"text", json_of(user.text)},
                                       {"descriptors", json_of(user.descriptors)}}}};
   return json.dump(2) + '\n';
 }
@@ -58,13 +59,12 @@ std::string as_text(const StatusReport& report) {
                  report.waiters);
   fmt::format_to(to, "grants       {}\n", report.grants);
   fmt::format_to(to, "descriptors  {} of {}\n", report.descriptors, report.descriptor_limit);
-  if (const auto& [sessions, held, waiting, descriptors] = report.user; sessions.limit > 0) {
-    fmt::format_to(
-        to,
-        "yours        {} of {} sessions, {} of {} locks held, {} of {} that wait, {} of {} "
-        "descriptors\n",
-        sessions.has, sessions.limit, held.has, held.limit, waiting.has, waiting.limit,
-        descriptors.has, descriptors.limit);
+  if (const auto& [sessions, held, waiting, texts, descriptors] = report.user; sessions.limit > 0) {
+    fmt::format_to(to,
+                   "yours        {} of {} sessions, {} of {} locks held, {} of {} that wait,\n"
+                   "             {} of {} bytes of paths and reasons, {} of {} descriptors\n",
+                   sessions.has, sessions.limit, held.has, held.limit, waiting.has, waiting.limit,
+                   texts.has, texts.limit, descriptors.has, descriptors.limit);
   }
   return text;
 }

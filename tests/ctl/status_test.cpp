@@ -28,10 +28,13 @@ TEST_F(CtlStatus, Counts_what_the_daemon_has) {
   EXPECT_EQ(user.at("sessions"), Json({{"has", 2}, {"limit", 8192}}));
   EXPECT_EQ(user.at("held"), Json({{"has", 1}, {"limit", 65536}}));
   EXPECT_EQ(user.at("waiting"), Json({{"has", 1}, {"limit", 65536}}));
+  EXPECT_EQ(user.at("text"), Json({{"has", 2 * lock.size()}, {"limit", 33554432}}));
   EXPECT_EQ(user.at("descriptors").at("has"), 6);  // two for a session, one for a lock
   EXPECT_THAT(ctl({"status"}).output,
               HasSubstr("yours        2 of 8192 sessions, 1 of 65536 locks held, 1 of 65536 that "
-                        "wait, 6 of "));
+                        "wait,\n             " +
+                        std::to_string(2 * lock.size()) +
+                        " of 33554432 bytes of paths and reasons, 6 of "));
   EXPECT_THAT(ctl({"status"}).output, HasSubstr("locks        1 (1 holders, 1 waiters)\n"));
 }
 

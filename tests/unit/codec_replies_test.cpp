@@ -98,18 +98,20 @@ TEST(CodecReplies, Welcome_comes_back) {
 }
 
 TEST(CodecReplies, Status_comes_back) {
-  const auto status = round_trip(StatusReport{
-      .version = "1",
-      .socket = "/run/s",
-      .pid = 42,
-      .uptime = 1.5,
-      .sessions = 2,
-      .locks = 3,
-      .holders = 4,
-      .waiters = 5,
-      .grants = 6,
-      .user = {
-          .sessions = {7, 70}, .held = {8, 80}, .waiting = {9, 90}, .descriptors = {10, 100}}});
+  const auto status = round_trip(StatusReport{.version = "1",
+                                              .socket = "/run/s",
+                                              .pid = 42,
+                                              .uptime = 1.5,
+                                              .sessions = 2,
+                                              .locks = 3,
+                                              .holders = 4,
+                                              .waiters = 5,
+                                              .grants = 6,
+                                              .user = {.sessions = {7, 70},
+                                                       .held = {8, 80},
+                                                       .waiting = {9, 90},
+                                                       .text = {11, 110},
+                                                       .descriptors = {10, 100}}});
   EXPECT_EQ(status.version, "1");
   EXPECT_EQ(status.socket, "/run/s");
   EXPECT_EQ(status.pid, 42);
@@ -123,6 +125,8 @@ TEST(CodecReplies, Status_comes_back) {
   EXPECT_EQ(status.user.sessions.limit, 70U);
   EXPECT_EQ(status.user.held.has, 8U);
   EXPECT_EQ(status.user.waiting.limit, 90U);
+  EXPECT_EQ(status.user.text.has, 11U);
+  EXPECT_EQ(status.user.text.limit, 110U);
   EXPECT_EQ(status.user.descriptors.has, 10U);
   EXPECT_EQ(status.user.descriptors.limit, 100U);
 }

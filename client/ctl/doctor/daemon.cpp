@@ -84,6 +84,7 @@ void tell_user_limits(const proto::UserShares& user, const Tell& tell) {
       Row{user.sessions, "sessions", "max-sessions-per-user"},
       Row{user.held, "locks held", "max-held-per-user"},
       Row{user.waiting, "requests that wait", "max-waiting-per-user"},
+      Row{user.text, "bytes of paths and reasons", "max-text-per-user"},
       Row{user.descriptors, "descriptors", "max-descriptors-per-user"},
   };
   std::string all;
