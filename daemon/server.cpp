@@ -42,6 +42,11 @@ namespace {
 
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadBytes = 64 * 1024;
+// How many sessions have their turn before accepting, deadlines and other threads have theirs. More
+// would not be faster.
+constexpr std::size_t kTalkAtOnce = 64;
+// To end one takes up to 20 µs. Whoever lives does not wait for thousands that die at once (C15).
+constexpr std::size_t kEndsAtOnce = 16;
 // How long those who knew the daemon before this one are waited for (C9): clients try to come back
 // every 100 ms at least, and at first much more often.
 constexpr std::chrono::milliseconds kRecovery{250};
@@ -80,7 +85,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void serve();
   asio::awaitable<void> watch_mounts();
   asio::awaitable<void> beat(std::chrono::microseconds period);
-  void await_sessions();
+  void await(Watches& watches, asio::posix::stream_descriptor& ready);
   void open_session(proto::Descriptor socket);
   void restore(KeptSession kept);
   void drop(KeptSession kept);
@@ -90,8 +95,10 @@ class Server::Loop final : public Sessions, public SessionOwner {
   void arm_timer();
 
   asio::io_context context_{1};
-  Watches watches_;
-  asio::posix::stream_descriptor ready_;  // is watches_' own
+  Watches talk_;
+  Watches ends_;
+  asio::posix::stream_descriptor talk_ready_;  // is talk_'s own
+  asio::posix::stream_descriptor ends_ready_;
   // Ahead of the listener, so that they end after it: whose connection ends comes back at once, and
   // must not come to a daemon that is about to be gone.
   boost::unordered_flat_map<SessionId, std::shared_ptr<Session>> sessions_;
@@ -124,7 +131,10 @@ Server::End Server::run(std::vector<Inherited::Named> kept) {
 }
 
 Server::Loop::Loop(Listener listener, const UserLimits& limits)
-    : ready_(context_, watches_.descriptor()),
+    : talk_(kTalkAtOnce),
+      ends_(kEndsAtOnce),
+      talk_ready_(context_, talk_.descriptor()),
+      ends_ready_(context_, ends_.descriptor()),
       listener_(std::move(listener)),
       acceptor_(
           context_, listener_.descriptor(),
@@ -158,7 +168,8 @@ Server::End Server::Loop::run(std::vector<Inherited::Named> kept) {
   }
   manager_.tell("STOPPING=1");
   acceptor_.stop();
-  std::ignore = ready_.release();
+  std::ignore = talk_ready_.release();
+  std::ignore = ends_ready_.release();
 
   // Before any connection closes: a client that sees the end of its own takes it that nobody here
   // locks its files any more, and would lose a lock that a thread of ours got after it had looked.
@@ -185,7 +196,8 @@ void Server::Loop::serve() {
     if (!error) context_.stop();
   });
   acceptor_.start();
-  await_sessions();
+  await(talk_, talk_ready_);
+  await(ends_, ends_ready_);
   asio::co_spawn(context_, watch_mounts(), asio::detached);
   if (const auto period = manager_.heartbeat()) {
     asio::co_spawn(context_, beat(*period), asio::detached);
@@ -299,13 +311,12 @@ asio::awaitable<void> Server::Loop::watch_mounts() {
   }
 }
 
-// Those of them that are ready have one turn; then accepting, deadlines and other threads have
-// theirs.
-void Server::Loop::await_sessions() {
-  ready_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const auto& error) {
+// Those of them that are ready have one turn; then all others have theirs.
+void Server::Loop::await(Watches& watches, asio::posix::stream_descriptor& ready) {
+  ready.async_wait(asio::posix::stream_descriptor::wait_read, [&](const auto& error) {
     if (error) return;
-    watches_.serve();
-    await_sessions();
+    watches.serve();
+    await(watches, ready);
   });
 }
 
@@ -322,7 +333,7 @@ void Server::Loop::open_session(proto::Descriptor socket) {
   }
   const SessionId id = ++last_session_;
   auto session =
-      std::make_shared<Session>(*this, watches_, id, std::move(socket), std::move(*peer));
+      std::make_shared<Session>(*this, talk_, ends_, id, std::move(socket), std::move(*peer));
   sessions_.emplace(id, session);
   dispatch_.opened(id, session->peer());
   session->start();
@@ -333,7 +344,7 @@ void Server::Loop::restore(KeptSession kept) {
   const SessionId id = ++last_session_;
   kept_sessions_.adopt(id, kept);
   auto session =
-      std::make_shared<Session>(*this, watches_, id, proto::Descriptor(), std::move(kept.peer));
+      std::make_shared<Session>(*this, talk_, ends_, id, proto::Descriptor(), std::move(kept.peer));
   sessions_.emplace(id, session);
   dispatch_.opened(id, session->peer(), true);
   for (const std::string& line : kept.lines) {

@@ -23,14 +23,15 @@ bool lacks_memory(const proto::Error& error) {
 
 }  // namespace
 
-Session::Session(SessionOwner& owner, Watches& watches, SessionId id, proto::Descriptor socket,
-                 Peer peer)
+Session::Session(SessionOwner& owner, Watches& watches, Watches& ends, SessionId id,
+                 proto::Descriptor socket, Peer peer)
     : owner_(owner),
       id_(id),
       peer_(std::move(peer)),
       socket_(std::move(socket)),
+      ends_(ends),
       connection_(watches, [this](std::uint32_t events) { socket_ready(events); }),
-      process_(watches, [this](std::uint32_t) { process_ended(); }),
+      process_(ends, [this](std::uint32_t) { process_ended(); }),
       lines_(proto::kMaxLineBytes) {}
 
 void Session::start() {
@@ -120,6 +121,8 @@ void Session::dispose_descriptors() {
 // Either may be the end of this session.
 void Session::socket_ready(std::uint32_t events) {
   const auto self = shared_from_this();
+  const bool hangs_up = (events & EPOLLHUP) != 0 && !std::exchange(hung_up_, true);
+  if (hangs_up && connection_.move(ends_)) return;
   if ((events & ~std::uint32_t{EPOLLIN}) != 0 && std::exchange(writing_, false)) flush();
   if (!ended_ && !input_over_ && !is_behind()) receive();
   owner_.batch_done();  // if that ended the session, others have its locks now

@@ -47,9 +47,10 @@ class Session : public std::enable_shared_from_this<Session> {
   // A client whose every request is refused at once while it is busy elsewhere stays below.
   static constexpr std::size_t kOutboxLimit = 16 * 1024 * 1024;
 
-  // No socket: the client has become another program, and only its end is awaited.
-  Session(SessionOwner& owner, Watches& watches, SessionId id, locket::proto::Descriptor socket,
-          Peer peer);
+  // `watches` are of those who talk, `ends` of those who have gone, who have turns of their own. No
+  // socket: the client has become another program, and only its end is awaited.
+  Session(SessionOwner& owner, Watches& watches, Watches& ends, SessionId id,
+          locket::proto::Descriptor socket, Peer peer);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -85,6 +86,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const SessionId id_;
   const Peer peer_;
   locket::proto::Descriptor socket_;
+  Watches& ends_;
   Watch connection_;
   Watch process_;  // peer_'s pidfd
   locket::proto::LineBuffer lines_;
@@ -93,6 +95,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t sent_ = 0;     // of the outbox
   bool writing_ = false;     // waits for room
   bool overflowed_ = false;  // an answer was dropped
+  bool hung_up_ = false;     // the other end is gone; what it said may be there still
   bool input_over_ = false;
   bool ended_ = false;
 };

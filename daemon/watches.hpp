@@ -1,4 +1,4 @@
-// The sockets and pidfds of all sessions, in one set that the kernel watches (epoll(7)).
+// Sockets and pidfds of sessions, in a set that the kernel watches (epoll(7)).
 //
 // Owned by Server, which has Asio wait for the set as a whole; outlives its watches. One thread
 // only.
@@ -15,11 +15,11 @@
 
 #include <sys/epoll.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <utility>
+#include <vector>
 
 #include "proto/descriptor.hpp"
 
@@ -33,7 +33,7 @@ class Watch {
  public:
   using Ready = std::function<void(std::uint32_t events)>;
 
-  Watch(Watches& watches, Ready ready) : watches_(watches), ready_(std::move(ready)) {}
+  Watch(Watches& watches, Ready ready) : watches_(&watches), ready_(std::move(ready)) {}
   ~Watch() { stop(); }
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
@@ -43,11 +43,13 @@ class Watch {
   bool start(int descriptor, std::uint32_t events);
   // Of the same descriptor; costs nothing where nothing changes.
   void change(std::uint32_t events);
+  // From now on in that set. False, and stopped, where the kernel has no memory for it.
+  bool move(Watches& other);
   void stop();
 
  private:
   friend Watches;
-  Watches& watches_;
+  Watches* watches_;
   const Ready ready_;
   int descriptor_ = -1;
   std::uint32_t events_ = 0;
@@ -56,27 +58,26 @@ class Watch {
 class Watches {
  public:
   // Throws std::system_error where the system has no descriptor for it.
-  Watches();
+  explicit Watches(std::size_t at_once);
   Watches(const Watches&) = delete;
   Watches& operator=(const Watches&) = delete;
 
   // Readable while any of them has something to call for.
   [[nodiscard]] int descriptor() const { return epoll_.get(); }
 
-  // Calls those that are ready, each once, and no more than kAtOnce: others have their turn after.
+  // Calls those that are ready, none twice before all others, and no more than `at_once`, those who
+  // only move away not counted: whoever is not of this set has his turn after.
   void serve();
 
  private:
   friend Watch;
-  // More at once would not make it faster.
-  static constexpr std::size_t kAtOnce = 64;
-
   void forget(const Watch& watch);
 
   locket::proto::Descriptor epoll_;
-  std::array<epoll_event, kAtOnce> at_hand_{};
+  std::vector<epoll_event> at_hand_;
   std::size_t next_ = 0;  // of those at hand
   std::size_t end_ = 0;
+  std::size_t turns_ = 0;  // that were had in this serve()
 };
 
 }  // namespace locketd

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "proto/descriptor.hpp"
 
@@ -39,7 +40,7 @@ class WatchesTest : public testing::Test {
     while (::poll(&set, 1, 0) > 0) watches_.serve();
   }
 
-  Watches watches_;
+  Watches watches_{64};
 };
 
 TEST_F(WatchesTest, Whoever_leaves_something_is_called_again) {
@@ -108,6 +109,48 @@ TEST_F(WatchesTest, What_was_stopped_may_be_started_again) {
   EXPECT_EQ(calls, 0);
   ASSERT_TRUE(watch.start(here.get(), EPOLLIN));
   watches_.serve();
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_F(WatchesTest, What_moves_is_called_in_its_new_set_until_it_stops) {
+  auto [here, there] = sockets();
+  Watches others(64);
+  int calls = 0;
+  Watch watch(watches_, [&](std::uint32_t) {
+    ++calls;
+    if (calls == 1) {
+      EXPECT_TRUE(watch.move(others));
+    }
+  });
+  ASSERT_TRUE(watch.start(here.get(), EPOLLIN));
+  say(there, "a");
+  serve_all();
+  EXPECT_EQ(calls, 1);
+  others.serve();
+  EXPECT_EQ(calls, 2);
+  watch.stop();
+  others.serve();
+  EXPECT_EQ(calls, 2);
+}
+
+TEST_F(WatchesTest, Those_that_move_take_nobodys_turn_C15) {
+  constexpr std::size_t kMany = 100;
+  Watches few(1);
+  std::vector<std::pair<Descriptor, Descriptor>> gone;
+  std::vector<std::unique_ptr<Watch>> moving;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    gone.push_back(sockets());
+    moving.push_back(std::make_unique<Watch>(
+        few, [&, i](std::uint32_t) { EXPECT_TRUE(moving.at(i)->move(watches_)); }));
+    ASSERT_TRUE(moving.back()->start(gone.back().first.get(), EPOLLIN));
+    say(gone.back().second, "a");
+  }
+  auto [here, there] = sockets();
+  int calls = 0;
+  Watch watch(few, [&](std::uint32_t) { ++calls; });
+  ASSERT_TRUE(watch.start(here.get(), EPOLLIN));
+  say(there, "a");
+  few.serve();
   EXPECT_EQ(calls, 1);
 }
 
