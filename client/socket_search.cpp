@@ -31,6 +31,12 @@ std::string list_of(const std::vector<Attempt>& attempts) {
   return text;
 }
 
+// About the last socket, commonly the machine's.
+const char* what_to_do(int os_error) {
+  return os_error == EACCES ? "ask its owner to let you in"
+                            : "start one with `locketd` or `systemctl start locketd.socket`";
+}
+
 }  // namespace
 
 std::expected<Found, proto::Error> find_daemon(const std::vector<std::string>& sockets) {
@@ -58,12 +64,13 @@ std::expected<Found, proto::Error> find_daemon(const std::vector<std::string>& s
     attempts.push_back({path, error.os_error,
                         error.os_error != 0 ? std::strerror(error.os_error) : error.message});
   }
+  const int os_error = attempts.empty() ? 0 : attempts.back().os_error;
   return std::unexpected(proto::Error{
       proto::Errc::no_daemon,
-      fmt::format("no locketd answers at {}; start one with `locketd` or `systemctl start "
-                  "locketd.socket`, or set LOCKET_SOCKET",
-                  list_of(attempts)),
-      attempts.empty() ? 0 : attempts.back().os_error});
+      fmt::format(
+          "no locketd answers at {}; {}, or set LOCKET_SOCKET; `locketctl doctor` tells more",
+          list_of(attempts), what_to_do(os_error)),
+      os_error});
 }
 
 }  // namespace locket::client

@@ -27,7 +27,8 @@ TEST(SocketSearch, Names_every_socket_it_tried_and_how_to_start_a_daemon) {
   EXPECT_EQ(error.os_error, ENOENT);
   EXPECT_EQ(error.message,
             "no locketd answers at /nowhere/a.sock or /nowhere/b.sock (No such file or directory); "
-            "start one with `locketd` or `systemctl start locketd.socket`, or set LOCKET_SOCKET");
+            "start one with `locketd` or `systemctl start locketd.socket`, or set LOCKET_SOCKET; "
+            "`locketctl doctor` tells more");
 }
 
 TEST(SocketSearch, Gives_each_socket_a_reason_of_its_own_where_they_differ) {

@@ -160,6 +160,18 @@ TEST_F(CtlDoctor, A_daemon_that_is_stopped_is_a_problem_and_keeps_nobody_waiting
   EXPECT_LT(seconds_since(begin), 3 * kStepSeconds);
 }
 
+// As that of a socket which systemd keeps does for each client, where its configuration is
+// mistaken.
+TEST_F(CtlDoctor, A_daemon_that_hangs_up_is_a_problem_and_its_configuration_may_be_why) {
+  FakeDaemon ending;
+  Child doctor(doctor_of(ending.socket()));
+  ending.accept();
+  ending.hang_up();
+  const Report report = report_of(doctor.wait());
+  expect_problem(report, "daemon", "it hangs up");
+  EXPECT_THAT(std::string(report.of("daemon")["advice"]), HasSubstr("locketd --check-config"));
+}
+
 TEST_F(CtlDoctor, A_daemon_of_another_protocol_is_a_problem) {
   FakeDaemon old;
   Child doctor(doctor_of(old.socket()));

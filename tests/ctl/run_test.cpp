@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <chrono>
@@ -312,6 +313,17 @@ TEST_F(CtlRun, Without_a_daemon_it_says_where_it_looked_and_how_to_start_one) {
     EXPECT_THAT(ended.errors, HasSubstr(folder / "none.sock"));
     EXPECT_THAT(ended.errors, HasSubstr("start one with"));
   }
+}
+
+// To start another helps nobody.
+TEST_F(CtlRun, Where_one_may_not_connect_it_says_whom_to_ask) {
+  ASSERT_EQ(::chmod(daemon.socket().c_str(), 0), 0);
+  Command refused = command({"run", lock, "true"});
+  refused.user = ordinary_user();
+  EXPECT_EQ(run(refused).errors,
+            "locketctl: no locketd answers at " + daemon.socket() +
+                " (Permission denied); ask its owner to let you in, or set LOCKET_SOCKET; "
+                "`locketctl doctor` tells more\n");
 }
 
 }  // namespace

@@ -25,6 +25,9 @@ constexpr char kUserLimits[] = "user limits";
 constexpr char kSeeDaemon[] =
     "see what stops it: systemctl status locketd, or its state in ps; to kill it costs nobody a "
     "lock";
+// Where systemd keeps the socket, so does a daemon that cannot start.
+constexpr char kSeeStart[] =
+    "see why it ends: systemctl status locketd; and its configuration: locketd --check-config";
 constexpr char kSameVersion[] =
     "install locketd and liblocket of one version, and restart the older one; holders keep their "
     "locks";
@@ -118,7 +121,8 @@ void check_daemon(Contact contact, const Tell& tell) {
   Interview interview(std::move(contact.socket));
   const auto greeted = interview.ask(greeting());
   if (!greeted) {
-    tell(problem(kDaemon, printable(greeted.error().message), kSeeDaemon));
+    const bool ended = greeted.error().code == proto::Errc::connection_lost;
+    tell(problem(kDaemon, printable(greeted.error().message), ended ? kSeeStart : kSeeDaemon));
     return;
   }
   if (const auto* failure = std::get_if<proto::Failure>(&*greeted)) {
