@@ -31,7 +31,7 @@ setpriv --reuid 65534 --regid 65534 --clear-groups bash /run/sandbox_probe.sh >/
 bash /run/sandbox_probe.sh >/run/probes/root
 
 check "without a sandbox, an unprivileged user can do this and that" \
-  can_much nobody use-network set-suid change-personality gain-privileges map-writable-code
+  can_much nobody use-network be-idle make-readable set-suid change-personality gain-privileges map-writable-code
 check "a program in the service's sandbox runs" probe /etc/systemd/system systemctl
 check "and can do nothing of it" can_nothing nobody
 

@@ -38,4 +38,4 @@ kill "$holder"
 
 check "a program in the sandbox of a user's service runs" probe /etc/systemd/user systemctl --user
 check "and can do nothing of what its user can" can_nothing root
-check "who can do most of it" can_much root use-network set-suid change-personality give-files-away map-writable-code
+check "who can do most of it" can_much root use-network be-idle make-readable set-suid change-personality give-files-away map-writable-code
