@@ -209,6 +209,16 @@ TEST_F(CtlDoctor, A_daemon_of_another_version_is_worth_a_warning) {
               HasSubstr("raise max-held-per-user in"));
 }
 
+TEST_F(CtlDoctor, A_daemon_that_takes_in_no_more_is_a_problem_and_its_limit_can_be_raised) {
+  FakeDaemon full;
+  Child doctor(doctor_of(full.socket()));
+  full.accept();
+  full.reply(full.next().id, test::failure(proto::Errc::limit_reached, "user 0 has 8 sessions"));
+  const Report report = report_of(doctor.wait());
+  expect_problem(report, "daemon", "it refuses: user 0 has 8 sessions");
+  EXPECT_THAT(std::string(report.of("daemon")["advice"]), HasSubstr("raise that option"));
+}
+
 // ---- A path ----
 
 TEST_F(CtlDoctor, A_lock_file_is_looked_at_and_left_as_it_was) {

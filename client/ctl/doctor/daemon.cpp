@@ -28,6 +28,10 @@ constexpr char kSeeDaemon[] =
 // Where systemd keeps the socket, so does a daemon that cannot start.
 constexpr char kSeeStart[] =
     "see why it ends: systemctl status locketd; and its configuration: locketd --check-config";
+constexpr char kRaiseLimit[] =
+    "end what has so much, or raise that option in locketd's configuration (and LimitNOFILE= in "
+    "its "
+    "unit, where it is about descriptors), and restart it";
 constexpr char kSameVersion[] =
     "install locketd and liblocket of one version, and restart the older one; holders keep their "
     "locks";
@@ -43,8 +47,9 @@ void tell_failure(const proto::Failure& failure, const Tell& tell) {
                     *failure.protocol, proto::kProtocolVersion, printable(failure.error.message)),
         kSameVersion));
   } else {
+    const bool full = failure.error.code == proto::Errc::limit_reached;
     tell(problem(kDaemon, "it refuses: " + printable(failure.error.message),
-                 "as it says; its log tells more: journalctl -u locketd"));
+                 full ? kRaiseLimit : "as it says; its log tells more: journalctl -u locketd"));
   }
 }
 
