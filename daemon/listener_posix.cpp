@@ -35,6 +35,12 @@ std::string shown(const std::string& path) {
   return locket::proto::escape(path);
 }
 
+std::unexpected<Error> cannot_listen(const std::string& path, const std::string& why) {
+  auto failure = os_error(fmt::format("cannot listen on {}{}", shown(path), why));
+  failure.error().message += "; give another --socket";
+  return failure;
+}
+
 // root's daemon is the machine's, for all users; a user's own is for that user alone.
 bool for_all_users() {
   return ::geteuid() == 0;
@@ -50,7 +56,8 @@ std::expected<void, Error> make_folder(const std::string& socket_path) {
   const mode_t mode = for_all_users() ? 0755 : 0700;
   if (::mkdir(folder.c_str(), mode) != 0) {
     if (errno == EEXIST) return {};
-    return os_error(fmt::format("cannot make the folder {}", shown(folder.string())));
+    return cannot_listen(socket_path,
+                         fmt::format(": cannot make the folder {}", shown(folder.string())));
   }
   ::chmod(folder.c_str(), mode);  // whatever the umask
   return {};
@@ -75,8 +82,7 @@ std::expected<Descriptor, Error> take_guard(const std::string& socket_path) {
   const std::string path = guard_path(socket_path);
   Descriptor guard(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!guard) {
-    return os_error(
-        fmt::format("cannot listen on {}: cannot open {}", shown(socket_path), shown(path)));
+    return cannot_listen(socket_path, fmt::format(": cannot open {}", shown(path)));
   }
   if (::flock(guard.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return os_error(fmt::format("cannot lock {}", shown(path)));
@@ -119,7 +125,7 @@ std::expected<Descriptor, Error> bind_socket(const std::string& path) {
   const int bound =
       ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   ::umask(umask_before);
-  if (bound != 0) return os_error(fmt::format("cannot listen on {}", shown(path)));
+  if (bound != 0) return cannot_listen(path, "");
   if (::listen(socket.get(), kBacklog) != 0)
     return os_error(fmt::format("cannot listen on {}", shown(path)));
   return socket;

@@ -233,6 +233,13 @@ TEST_F(Program, A_socket_that_cannot_be_made_is_named_as_it_was_given) {
   expect_refusal("/proc/x", "cannot listen on /proc/x: ");
 }
 
+// Who starts one by hand, without XDG_RUNTIME_DIR, may not write to /run.
+TEST_F(Program, Where_it_cannot_listen_it_says_that_there_is_an_option) {
+  for (const char* socket : {"/proc/x", "/proc/x/locketd.sock"}) {
+    expect_refusal(socket, "; give another --socket\n");
+  }
+}
+
 TEST_F(Program, It_makes_its_folder_so_that_nobody_else_can_replace_the_socket) {
   const std::string deep = folder_ / "some/where/locketd.sock";
   Command command = Daemon::command(deep);
