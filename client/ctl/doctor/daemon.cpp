@@ -29,9 +29,8 @@ constexpr char kSeeDaemon[] =
 constexpr char kSeeStart[] =
     "see why it ends: systemctl status locketd; and its configuration: locketd --check-config";
 constexpr char kRaiseLimit[] =
-    "end what has so much, or raise that option in locketd's configuration (and LimitNOFILE= in "
-    "its "
-    "unit, where it is about descriptors), and restart it";
+    "end what has so much, or raise that option in locketd's configuration (where it is about "
+    "descriptors, LimitNOFILE= in its unit, too), and restart it";
 constexpr char kSameVersion[] =
     "install locketd and liblocket of one version, and restart the older one; holders keep their "
     "locks";
