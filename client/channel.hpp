@@ -68,6 +68,9 @@ class Channel {
   // The next whole line among what was read; valid until the next receive() or next_line().
   std::expected<std::optional<std::string_view>, proto::Error> next_line() { return lines_.next(); }
 
+  // It was not to be understood now, for want of memory: it comes again.
+  void put_line_back() { lines_.put_back(); }
+
   // Sleeps until there is something to read (or room to write), wake() is called, or `until`.
   void wait(TimePoint until, bool to_write) const;
   void wake() const { alarm_.ring(); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -82,8 +83,15 @@ std::expected<Pending, Error> Connection::start(const proto::Call& call, TimePoi
       return std::unexpected(connected.error());
     }
     slot->id = ++last_id_;
+    const std::string line = proto::encode(proto::Request{slot->id, call});
     pending_.emplace(slot->id, slot.get());
-    auto sent = send(proto::encode(proto::Request{slot->id, call}), slot->id, -1);
+    std::expected<void, Error> sent;
+    try {
+      sent = send(line, slot->id, -1);
+    } catch (const std::bad_alloc&) {
+      pending_.erase(slot->id);
+      throw;
+    }
     if (sent) return Pending(*this, std::move(slot));
     pending_.erase(slot->id);
     slot->answer.reset();
@@ -169,7 +177,11 @@ void Connection::abandon(std::unique_ptr<Slot> slot) {
   // Not under the mutex, and before the daemon is told: it will find the file free (C7).
   const auto answer = std::move(slot->answer);
   slot.reset();
-  if (to_cancel) notify(proto::Cancel{id});
+  try {
+    if (to_cancel) notify(proto::Cancel{id});
+  } catch (const std::bad_alloc&) {
+    // It takes less than the slot has just given back. But who gives up must not fail.
+  }
   // Answered meanwhile? Then there may be a grant to give back.
   const auto* grant = answer ? std::get_if<proto::Grant>(&*answer) : nullptr;
   if (grant == nullptr) return;
@@ -222,8 +234,19 @@ void Connection::read_for_all(UniqueLock& lock, TimePoint until) {
   channel->wait(next, to_write);
   lock.lock();
   leader_sleeps_ = false;
-  if (channel == channel_) flush();
-  if (channel == channel_) receive();
+  while (channel == channel_) {
+    try {
+      flush();
+      if (channel == channel_) receive();
+      return;
+    } catch (const std::bad_alloc&) {
+      // A wait goes on until there is memory for what is still to be said, or was.
+      if (Clock::now() >= until) return;
+    }
+    lock.unlock();
+    std::this_thread::sleep_for(Channel::kNoRoomPause);
+    lock.lock();
+  }
 }
 
 // A follower's turn, or anybody's while there is no session: sleeps until it is woken. Where the

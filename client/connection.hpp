@@ -25,7 +25,11 @@
 //  4. The mutex is never held while sleeping, so that notify() never waits for the daemon.
 //  5. Before a session ends, everything that the daemon said on it has been read: a grant that it
 //     sent before it died counts.
-//  6. The descriptor of a claim is closed only by who has taken the claim out of its place, so that
+//  6. Where memory runs out, nothing is lost of what is to be said or was: keeper and leader come
+//  back
+//     to it. A session over which claims were told does not end for that, since the daemon would
+//     take them for given up.
+//  7. The descriptor of a claim is closed only by who has taken the claim out of its place, so that
 //     nobody sends one that has become another file.
 
 #pragma once
@@ -169,7 +173,9 @@ class Connection {
   // Sessions, from their beginning to their end: connection_sessions.cpp.
   std::expected<void, proto::Error> ensure_connected(UniqueLock& lock, TimePoint until);
   std::expected<void, proto::Error> begin_session(Found found);
+  std::expected<void, proto::Error> greet();
   void end_session(proto::Error error);
+  proto::Failure parted() const noexcept;
   void tell_claims();
   std::expected<bool, proto::Error> tell(Slot& slot);
   std::expected<bool, proto::Error> tell(proto::Token token);

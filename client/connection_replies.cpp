@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <utility>
 
 #include "client/channel.hpp"
@@ -40,9 +41,14 @@ std::optional<Error> Connection::read_and_deliver() {
       const auto line = channel_->next_line();
       if (!line) return Error{Errc::connection_lost, line.error().message};
       if (!*line) break;
-      auto reply = proto::decode_reply(**line);
-      if (!reply) return Error{Errc::connection_lost, reply.error().message};
-      if (auto end = deliver(std::move(*reply))) return end;
+      try {
+        auto reply = proto::decode_reply(**line);
+        if (!reply) return Error{Errc::connection_lost, reply.error().message};
+        if (auto end = deliver(std::move(*reply))) return end;
+      } catch (const std::bad_alloc&) {
+        channel_->put_line_back();
+        throw;
+      }
     }
     if (*intake == Channel::Intake::none) return std::nullopt;
     if (*intake == Channel::Intake::closed) {
@@ -88,8 +94,9 @@ void Connection::settle(proto::RequestId id, proto::Answer answer) {
     }
     return;
   }
-  if (const auto reclaim = reclaims_.extract(id)) {
-    settle_reclaim(reclaim.mapped(), answer);
+  if (const auto reclaim = reclaims_.find(id); reclaim != reclaims_.end()) {
+    settle_reclaim(reclaim->second, answer);
+    reclaims_.erase(reclaim);
     return;
   }
   if (found == pending_.end()) return;  // given up
@@ -105,7 +112,8 @@ void Connection::settle(proto::RequestId id, proto::Answer answer) {
     }
     if (const auto* grant = std::get_if<proto::Grant>(&answer)) {
       slot.claim->since = Clock::now();
-      custody_.add({*std::exchange(slot.claim, std::nullopt), grant->token, false, {}});
+      custody_.add(*slot.claim, grant->token);
+      slot.claim.reset();
     }
   }
   drop(slot);

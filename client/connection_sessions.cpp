@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -80,6 +81,24 @@ std::expected<void, Error> Connection::begin_session(Found found) {
   hello_ = ++last_id_;
   welcomed_ = false;
   retrying_ = Backoff();
+  try {
+    if (auto greeted = greet(); !greeted) return greeted;
+  } catch (const std::bad_alloc&) {
+    // No claim has been told yet, which the daemon would take for given up with this.
+    channel_.reset();
+    untold_.clear();
+    throw;
+  }
+  if (!untold_.empty()) keeper_.start();
+  flush();
+  if (channel_ == nullptr) return std::unexpected(parting_);
+  keeper_.alert();  // there is another socket to watch
+  if (leader_ == nullptr) promote();
+  return {};
+}
+
+// Says who we are, and lists what is to be told.
+std::expected<void, Error> Connection::greet() {
   if (auto sent = send(proto::encode(proto::Request{hello_, hello()}), hello_, -1); !sent)
     return sent;
   if (detached_) {
@@ -93,24 +112,20 @@ std::expected<void, Error> Connection::begin_session(Found found) {
     if (slot->first_session == 0) slot->first_session = session_;
     untold_.emplace_back(slot);
   }
-  if (!untold_.empty()) keeper_.start();
-  flush();
-  if (channel_ == nullptr) return std::unexpected(parting_);
-  keeper_.alert();  // there is another socket to watch
-  if (leader_ == nullptr) promote();
   return {};
 }
 
 void Connection::end_session(Error error) {
   // Why it hung up, where it said so: a reset or a broken pipe only follows from that.
   if (error.code == Errc::connection_lost && complaint_) error = *std::exchange(complaint_, {});
-  const auto channel = std::exchange(channel_, nullptr);
-  if (leader_ != nullptr) channel->wake();
-  keeper_.alert();
   const bool refused = error.code != Errc::connection_lost && !welcomed_;
   if (error.code == Errc::connection_lost) {
     error.message = fmt::format("the connection to locketd is lost: {}", error.message);
   }
+  // Nothing takes memory from here on, so that all of it is done.
+  const auto channel = std::exchange(channel_, nullptr);
+  if (leader_ != nullptr) channel->wake();
+  keeper_.alert();
   daemon_pid_ = 0;
   complaint_.reset();
   untold_.clear();
@@ -127,10 +142,18 @@ void Connection::end_session(Error error) {
       os_unlock_open(slot.claim->descriptor.get());
       return false;
     }
-    slot.answer = proto::Failure{parting_, std::nullopt};
+    slot.answer = parted();
     slot.wake.notify_one();
     return true;
   });
+}
+
+proto::Failure Connection::parted() const noexcept {
+  try {
+    return {parting_, std::nullopt};
+  } catch (const std::bad_alloc&) {
+    return {{parting_.code, "out of memory", ENOMEM}, std::nullopt};  // takes none to make
+  }
 }
 
 // As many as the socket takes now: a claim that must wait for room needs no copy of its descriptor

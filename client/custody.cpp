@@ -13,12 +13,12 @@ void release_hold(Hold hold, Connection& connection) {
   if (!hold.lost) connection.notify(proto::Release{hold.token});
 }
 
-void Custody::add(Hold hold) {
+void Custody::add(Claim& claim, proto::Token token) {
   const std::lock_guard lock(mutex_);
-  const proto::Token token = hold.token;
   // A token that is in here already, which strictly increasing ones never are, changes nothing: its
   // second grant finds nothing to adopt.
-  holds_.try_emplace(token, Entry{std::move(hold), nullptr});
+  const auto [place, is_new] = holds_.try_emplace(token);
+  if (is_new) place->second.hold = {std::move(claim), token, false, {}};
 }
 
 bool Custody::adopt(proto::Token token, Owner owner) {

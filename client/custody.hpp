@@ -47,7 +47,8 @@ class Custody {
   // A handle, as far as custody cares: where the hold was acquired through. Null: nobody yet.
   using Owner = const void*;
 
-  void add(Hold hold);
+  // Moves the claim, once there is memory for it.
+  void add(Claim& claim, proto::Token token);
 
   // The calling thread takes it for this handle. False where it was lost meanwhile.
   bool adopt(proto::Token token, Owner owner);

@@ -1,6 +1,7 @@
 #include "client/keeper.hpp"
 
 #include <cstddef>
+#include <new>
 
 #include "client/channel.hpp"
 #include "client/connection.hpp"
@@ -48,7 +49,7 @@ void* Keeper::main(void* self) {
 void Keeper::keep() {
   std::unique_lock lock(connection_.mutex_);
   while (!stopping_) {
-    const Watch watch = connection_.keep_claims();
+    const Watch watch = do_what_is_due();
     lock.unlock();
     if (watch.channel) {
       watch.channel->watch(*alarm_, watch.interest, watch.until);
@@ -59,6 +60,15 @@ void Keeper::keep() {
   }
   running_ = false;
   ended_.notify_all();
+}
+
+// The program that has a lock must not end because there is no memory to tell of it.
+Watch Keeper::do_what_is_due() {
+  try {
+    return connection_.keep_claims();
+  } catch (const std::bad_alloc&) {
+    return {.channel = nullptr, .interest = {}, .until = Clock::now() + Channel::kNoRoomPause};
+  }
 }
 
 }  // namespace locket::client

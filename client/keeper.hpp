@@ -54,6 +54,7 @@ class Keeper {
  private:
   static void* main(void* self);
   void keep();
+  Watch do_what_is_due();
 
   Connection& connection_;
   std::optional<Alarm> alarm_;

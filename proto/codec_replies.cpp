@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <exception>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 #include <utility>
@@ -325,6 +326,10 @@ std::expected<Reply, Error> decode_reply(std::string_view line) {
     return std::unexpected(Error{Errc::parse_error, "the daemon's answer is malformed"});
   };
   if (auto reply = usual_reply(line)) return std::move(*reply);
+  // To be destroyed, a document takes memory too, and ends the program where there is none. Here
+  // that is an exception.
+  const std::size_t enough = 4096 + 16 * line.size();
+  ::operator delete(::operator new(enough));
   const Json json = Json::parse(line, nullptr, false);
   if (!json.is_object()) return malformed();
   // nlohmann reports a member of the wrong type by exception only, and so do we.

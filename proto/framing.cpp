@@ -2,15 +2,25 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
 namespace locket::proto {
 
 void LineBuffer::append(std::string_view bytes) {
-  if (begin_ > 0) {
-    buffer_.erase(0, begin_);
-    scanned_ -= begin_;
-    begin_ = 0;
-  }
+  drop_taken();
   buffer_ += bytes;
+}
+
+void LineBuffer::reserve(std::size_t bytes) {
+  drop_taken();
+  buffer_.reserve(buffer_.size() + bytes);
+}
+
+void LineBuffer::drop_taken() {
+  if (begin_ == 0) return;
+  buffer_.erase(0, begin_);
+  scanned_ -= begin_;
+  begin_ = last_ = 0;
 }
 
 std::expected<std::optional<std::string_view>, Error> LineBuffer::next() {
@@ -25,7 +35,8 @@ std::expected<std::optional<std::string_view>, Error> LineBuffer::next() {
     return std::nullopt;
   }
   std::string_view line(buffer_.data() + begin_, end - begin_);
-  begin_ = scanned_ = end + 1;
+  last_ = std::exchange(begin_, end + 1);
+  scanned_ = begin_;
   if (line.ends_with('\r')) line.remove_suffix(1);
   return line;
 }

@@ -2,7 +2,7 @@
 //
 // Invariants:
 //  1. A line never exceeds the limit: what would is reported once, and the stream is then unusable.
-//  2. A view from next() stays valid until the next call of append() or next().
+//  2. A view from next() stays valid until the next call of append(), reserve() or next().
 
 #pragma once
 
@@ -26,13 +26,22 @@ class LineBuffer {
   // more bytes are needed; an error when the line is too long.
   std::expected<std::optional<std::string_view>, Error> next();
 
+  // The line that next() has just returned comes again.
+  void put_back() { begin_ = scanned_ = last_; }
+
+  // Takes memory for so many bytes now, so that append() needs none for them.
+  void reserve(std::size_t bytes);
+
   // Bytes of a line whose end has not come yet.
   [[nodiscard]] bool partial() const { return begin_ < buffer_.size(); }
 
  private:
+  void drop_taken();
+
   std::size_t max_line_;
   std::string buffer_;
   std::size_t begin_ = 0;    // of the line under way
+  std::size_t last_ = 0;     // where the one before it begins
   std::size_t scanned_ = 0;  // no line feed before this
 };
 

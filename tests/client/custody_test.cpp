@@ -12,11 +12,10 @@ namespace {
 constexpr proto::FileId kFile{1, 100};
 constexpr proto::FileId kOther{1, 200};
 
-Hold hold(proto::FileId file, proto::Token token) {
-  Hold made;
-  made.claim.file = file;
-  made.token = token;
-  return made;
+void add(Custody& custody, proto::FileId file, proto::Token token) {
+  Claim claim;
+  claim.file = file;
+  custody.add(claim, token);
 }
 
 proto::Token token_of(const std::optional<Hold>& hold) {
@@ -26,7 +25,7 @@ proto::Token token_of(const std::optional<Hold>& hold) {
 class CustodyTest : public testing::Test {
  protected:
   void add(Custody::Owner owner, proto::FileId file, proto::Token token) {
-    custody.add(hold(file, token));
+    locket::client::add(custody, file, token);
     ASSERT_TRUE(custody.adopt(token, owner));
   }
 
@@ -79,7 +78,7 @@ TEST_F(CustodyTest, Of_threads_that_race_for_one_hold_exactly_one_gets_it_C5) {
 }
 
 TEST_F(CustodyTest, A_grant_that_nobody_has_adopted_yet_is_found_by_its_token_alone_C5) {
-  custody.add(hold(kFile, 1));
+  locket::client::add(custody, kFile, 1);
   EXPECT_EQ(custody.peek(kFile), 0U);
   EXPECT_FALSE(custody.take(kFile));
   EXPECT_TRUE(custody.holds_any());
@@ -110,7 +109,7 @@ TEST_F(CustodyTest, A_lost_hold_is_not_held_and_given_back_last) {
 }
 
 TEST_F(CustodyTest, A_grant_that_was_lost_before_anybody_took_it_cannot_be_adopted) {
-  custody.add(hold(kFile, 1));
+  locket::client::add(custody, kFile, 1);
   EXPECT_EQ(custody.lose(1), nullptr);
   EXPECT_FALSE(custody.adopt(1, &handle));
   EXPECT_TRUE(custody.take(proto::Token{1}).value().lost);

@@ -359,9 +359,9 @@ TEST_F(ReclaimTest, A_session_that_outlasts_its_connection_does_so_at_every_daem
 TEST_F(ReclaimTest, Thousands_of_claims_come_back_through_a_socket_that_holds_hundreds_C9) {
   constexpr proto::Token kHolds = 2000;
   for (proto::Token token = 1; token <= kHolds; ++token) {
-    Hold hold{{}, token, false, {}};
-    hold.claim.path = "/srv/" + std::string(500, 'x');
-    process.custody.add(std::move(hold));
+    Claim claim;
+    claim.path = "/srv/" + std::string(500, 'x');
+    process.custody.add(claim, token);
   }
   auto any = process.connection.start(proto::Status{}, kNever);
   daemon.welcome();

@@ -97,6 +97,19 @@ TEST(Framing, A_line_may_be_as_long_as_the_limit_and_no_longer) {
   EXPECT_EQ(line.error().message, "the line is longer than 5 bytes");
 }
 
+TEST(Framing, A_line_that_is_put_back_comes_again) {
+  LineBuffer buffer(10);
+  buffer.append("one\ntwo\nthr");
+  buffer.next().value();
+  EXPECT_EQ(*buffer.next().value(), "two");
+  buffer.put_back();
+  buffer.reserve(100);
+  EXPECT_EQ(*buffer.next().value(), "two");
+  EXPECT_FALSE(buffer.next().value());
+  buffer.append("ee\n");
+  EXPECT_EQ(*buffer.next().value(), "three");
+}
+
 TEST(Framing, A_line_that_is_too_long_is_refused_before_its_end_has_come) {
   LineBuffer buffer(5);
   buffer.append("12345");

@@ -1,0 +1,122 @@
+// Memory that runs out, at whichever allocation: the library's own thread does not end the program
+// for it, and no claim is lost (C9).
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+#include "tests/client/reclaim_fixture.hpp"
+
+namespace {
+
+// So many bytes may be had, until they have been refused some so often. The test's own thread is
+// not counted.
+std::atomic<std::size_t> limit = 0;
+std::atomic<int> refusals = 0;
+std::atomic<std::size_t> in_use = 0;
+thread_local bool is_test_itself = false;
+
+bool must_fail(std::size_t size) {
+  if (refusals <= 0 || is_test_itself || in_use + size <= limit) return false;
+  return refusals-- > 0;
+}
+
+// Ahead of what is had, and aligned as that must be.
+struct alignas(std::max_align_t) Header {
+  std::size_t counted;
+};
+
+}  // namespace
+
+// Not inlined: GCC would see that what is freed is not what new returned.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  void* const memory = must_fail(size) ? nullptr : std::malloc(sizeof(Header) + size);
+  if (memory == nullptr) throw std::bad_alloc();
+  const auto* header = new (memory) Header{is_test_itself ? 0 : size};
+  in_use += header->counted;
+  return static_cast<char*>(memory) + sizeof(Header);
+}
+
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
+  if (memory == nullptr) return;
+  auto* const header = reinterpret_cast<Header*>(static_cast<char*>(memory) - sizeof(Header));
+  in_use -= header->counted;
+  std::free(header);
+}
+
+[[gnu::noinline]] void operator delete(void* memory, std::size_t /*size*/) noexcept {
+  operator delete(memory);
+}
+
+namespace locket::client {
+namespace {
+
+class NoMemory : public ReclaimTest {
+ protected:
+  static constexpr int kRefusals = 3;
+
+  NoMemory() { is_test_itself = true; }
+  ~NoMemory() override {
+    refusals = 0;
+    is_test_itself = false;
+  }
+
+  static void run_out_after(std::size_t bytes) {
+    limit = in_use + bytes;
+    refusals = kRefusals;
+  }
+
+  // Until the client has read all that it was told.
+  void be_read() {
+    auto asked = process.connection.start(proto::Status{}, kNever);
+    daemon.reply(daemon.next().id, proto::StatusReport{});
+    EXPECT_TRUE(asked->wait(kNever));
+  }
+
+  // What is told first on a connection that is welcome; the client may have to begin more than
+  // once.
+  proto::Request first_told() {
+    for (int attempt = 0;; ++attempt) {
+      try {
+        daemon.welcome();
+        return daemon.next();
+      } catch (const std::exception&) {
+        if (attempt == kRefusals) throw;
+      }
+    }
+  }
+};
+
+TEST_F(NoMemory, Whatever_there_is_none_for_every_claim_is_told_to_the_next_daemon_C9) {
+  const auto held = make(path);
+  acquire(*held, 7);
+  const auto other = make(folder / "other");
+  auto waiting = acquiring(*other);
+  proto::Request wait = daemon.next();
+  daemon.reply(wait.id, proto::Waiting{42});
+  // Up to more than a restart of the daemon takes.
+  for (std::size_t step = 0; step <= 120; ++step) {
+    const std::size_t bytes = 3 * step * step;
+    SCOPED_TRACE(bytes);
+    be_read();
+    run_out_after(bytes);
+    daemon.hang_up();
+    const auto hold = first_told();
+    EXPECT_EQ(std::get<proto::Reclaim>(hold.call).token, 7U);
+    daemon.reply(hold.id, proto::Grant{7});
+    wait = daemon.next();
+    EXPECT_EQ(std::get<proto::Reclaim>(wait.call).ticket, 42U);
+    daemon.reply(wait.id, proto::Waiting{42});
+    EXPECT_EQ(held->token(), 7U);
+  }
+  EXPECT_EQ(refusals, kRefusals) << "the last of them had all that it wanted";
+  be_read();
+  run_out_after(0);
+  daemon.reply(wait.id, proto::Grant{8});
+  EXPECT_EQ(waiting.get(), 8U);
+  EXPECT_EQ(other->token(), 8U);
+}
+
+}  // namespace
+}  // namespace locket::client
