@@ -180,7 +180,7 @@ void Connection::abandon(std::unique_ptr<Slot> slot) {
   try {
     if (to_cancel) notify(proto::Cancel{id});
   } catch (const std::bad_alloc&) {
-    // It takes less than the slot has just given back. But who gives up must not fail.
+    to_cancel = false;  // it takes less than the slot gave back; but who gives up must not fail
   }
   // Answered meanwhile? Then there may be a grant to give back.
   const auto* grant = answer ? std::get_if<proto::Grant>(&*answer) : nullptr;
