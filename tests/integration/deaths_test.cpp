@@ -1,10 +1,13 @@
 // Clients that die, in whatever state, and those that only seem to: C8.
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <iostream>
+#include <tuple>
 
 #include "tests/integration/lock_test.hpp"
 #include "tests/support/process_facts.hpp"
@@ -70,6 +73,32 @@ TEST_F(Deaths, One_that_is_killed_in_the_middle_of_a_message_holds_nothing_C8) {
   }
   ann.granted(waiting);
   EXPECT_TRUE(eventually([&] { return ann.call("status")["sessions"] == 3; }));
+}
+
+// As with any client that is not liblocket, which closes its connection in a forked child: here no
+// end of it tells of the death.
+TEST_F(Deaths, One_that_is_killed_holds_nothing_although_its_child_has_its_connection_C8) {
+  const std::string mine = path;
+  const std::string socket = daemon.socket();
+  std::array<int, 2> ends{};  // of a pipe: the child lives as long as this test has the second
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const proto::Descriptor life(ends[0]);
+  proto::Descriptor test_itself(ends[1]);
+  Id waiting = 0;
+  {
+    const Bystander killed(::geteuid(), [&] {
+      static RawClient client(socket);
+      client.lock(mine);
+      test_itself.reset();
+      if (::fork() != 0) return;
+      char byte = 0;
+      std::ignore = ::read(life.get(), &byte, 1);
+      ::_exit(0);
+    });
+    waiting = ann.acquire(path);
+    ASSERT_TRUE(ann.waits(waiting));
+  }
+  ann.granted(waiting);
 }
 
 TEST_F(Deaths, A_daemon_that_a_command_has_started_keeps_nothing_locked_C8) {
