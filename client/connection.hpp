@@ -26,9 +26,8 @@
 //  5. Before a session ends, everything that the daemon said on it has been read: a grant that it
 //     sent before it died counts.
 //  6. Where memory runs out, nothing is lost of what is to be said or was: keeper and leader come
-//  back
-//     to it. A session over which claims were told does not end for that, since the daemon would
-//     take them for given up.
+//     back to it. A session over which claims were told does not end for that, since the daemon
+//     would take them for given up.
 //  7. The descriptor of a claim is closed only by who has taken the claim out of its place, so that
 //     nobody sends one that has become another file.
 
