@@ -43,7 +43,7 @@ class Watch {
   bool start(int descriptor, std::uint32_t events);
   // Of the same descriptor; costs nothing where nothing changes.
   void change(std::uint32_t events);
-  // From now on in that set. False, and stopped, where the kernel has no memory for it.
+  // From now on in that set. False, and as before, where the kernel has no memory for it.
   bool move(Watches& other);
   void stop();
 

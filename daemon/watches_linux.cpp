@@ -29,11 +29,14 @@ void Watch::stop() {
 }
 
 bool Watch::move(Watches& other) {
+  epoll_event event{.events = events_, .data = {.ptr = this}};
+  if (::epoll_ctl(other.epoll_.get(), EPOLL_CTL_ADD, descriptor_, &event) != 0) return false;
   const int descriptor = descriptor_;
   stop();
+  descriptor_ = descriptor;
   if (watches_->turns_ > 0) --watches_->turns_;
   watches_ = &other;
-  return start(descriptor, events_);
+  return true;
 }
 
 Watches::Watches(std::size_t at_once) : epoll_(::epoll_create1(EPOLL_CLOEXEC)), at_hand_(at_once) {

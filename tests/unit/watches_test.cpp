@@ -133,6 +133,20 @@ TEST_F(WatchesTest, What_moves_is_called_in_its_new_set_until_it_stops) {
   EXPECT_EQ(calls, 2);
 }
 
+TEST_F(WatchesTest, What_cannot_move_is_called_where_it_was) {
+  auto [here, there] = sockets();
+  Watches others(64);
+  int calls = 0;
+  Watch watch(watches_, [&](std::uint32_t) { ++calls; });
+  ASSERT_TRUE(watch.start(here.get(), EPOLLIN));
+  Watch in_the_way(others, [](std::uint32_t) {});  // for the kernel refuses a descriptor twice
+  ASSERT_TRUE(in_the_way.start(here.get(), EPOLLIN));
+  EXPECT_FALSE(watch.move(others));
+  say(there, "a");
+  watches_.serve();
+  EXPECT_EQ(calls, 1);
+}
+
 TEST_F(WatchesTest, Those_that_move_take_nobodys_turn_C15) {
   constexpr std::size_t kMany = 100;
   Watches few(1);
