@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include "proto/lock_file.hpp"
@@ -79,8 +80,16 @@ std::optional<Acquisition::Outcome> Acquisition::wait(TimePoint until) {
 // comes now opens another file and gets another lock. Then the attempt begins again, and so it does
 // when the lock was lost with its daemon before we came to take it.
 std::optional<Acquisition::Outcome> Acquisition::check_grant(proto::Token token) {
-  const auto now = proto::identify(wish_.path);
-  if (now && *now == file_ && process_->custody.adopt(token, owner_)) return token;
+  try {
+    const auto now = proto::identify(wish_.path);
+    if (now && *now == file_ && process_->custody.adopt(token, owner_)) return token;
+  } catch (const std::bad_alloc&) {
+    // Nobody could release what no handle has.
+    if (auto hold = process_->custody.take(token)) {
+      release_hold(std::move(*hold), process_->connection);
+    }
+    throw;
+  }
 
   if (auto hold = process_->custody.take(token)) {
     release_hold(std::move(*hold), process_->connection);

@@ -66,10 +66,19 @@ class Channel {
   std::expected<Intake, proto::Error> receive();
 
   // The next whole line among what was read; valid until the next receive() or next_line().
-  std::expected<std::optional<std::string_view>, proto::Error> next_line() { return lines_.next(); }
+  std::expected<std::optional<std::string_view>, proto::Error> next_line() {
+    put_back_ = false;
+    return lines_.next();
+  }
 
   // It was not to be understood now, for want of memory: it comes again.
-  void put_line_back() { lines_.put_back(); }
+  void put_line_back() {
+    lines_.put_back();
+    put_back_ = true;
+  }
+
+  // A line was put back, and has not come again: poll(2) knows nothing of it.
+  [[nodiscard]] bool has_line_put_back() const { return put_back_; }
 
   // Sleeps until there is something to read (or room to write), wake() is called, or `until`.
   void wait(TimePoint until, bool to_write) const;
@@ -97,6 +106,7 @@ class Channel {
   std::deque<Message> outbox_;
   bool lacks_room_ = false;
   proto::LineBuffer lines_{kMaxReplyBytes};
+  bool put_back_ = false;
 };
 
 }  // namespace locket::client

@@ -254,7 +254,11 @@ void Connection::read_for_all(UniqueLock& lock, TimePoint until) {
 void Connection::sit_out(UniqueLock& lock, Slot& slot, TimePoint until) {
   if (leader_ == &slot) leader_ = nullptr;
   if (channel_ == nullptr && !keeper_.is_running()) {
-    reconnect_if_due();
+    try {
+      reconnect_if_due();
+    } catch (const std::bad_alloc&) {
+      until = std::min(until, Clock::now() + Channel::kNoRoomPause);
+    }
     if (channel_ != nullptr) return;
     until = std::min(until, reconnecting_.due());
   }
@@ -322,7 +326,8 @@ bool Connection::has_unsent() const {
 // When something is to be tried again of which no event will tell.
 TimePoint Connection::next_try() const {
   TimePoint next = refused_.empty() ? kNever : retrying_.due();
-  if (has_unsent() && channel_->lacks_room()) {
+  const bool lacks_memory = channel_ != nullptr && channel_->has_line_put_back();
+  if (lacks_memory || (has_unsent() && channel_->lacks_room())) {
     next = std::min(next, Clock::now() + Channel::kNoRoomPause);
   }
   return next;

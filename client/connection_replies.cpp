@@ -36,8 +36,7 @@ void Connection::receive() {
 std::optional<Error> Connection::read_and_deliver() {
   for (;;) {
     const auto intake = channel_->receive();
-    if (!intake) return intake.error();
-    for (;;) {
+    for (;;) {  // also where there is an error: lines that were put back may be there
       const auto line = channel_->next_line();
       if (!line) return Error{Errc::connection_lost, line.error().message};
       if (!*line) break;
@@ -50,6 +49,7 @@ std::optional<Error> Connection::read_and_deliver() {
         throw;
       }
     }
+    if (!intake) return intake.error();
     if (*intake == Channel::Intake::none) return std::nullopt;
     if (*intake == Channel::Intake::closed) {
       return complaint_.value_or(Error{Errc::connection_lost, "locketd closed it"});

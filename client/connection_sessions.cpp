@@ -89,11 +89,12 @@ std::expected<void, Error> Connection::begin_session(Found found) {
     untold_.clear();
     throw;
   }
+  // Ahead of what memory may not suffice for: they are who comes back to it.
+  keeper_.alert();  // there is another socket to watch
+  if (leader_ == nullptr) promote();
   if (!untold_.empty()) keeper_.start();
   flush();
   if (channel_ == nullptr) return std::unexpected(parting_);
-  keeper_.alert();  // there is another socket to watch
-  if (leader_ == nullptr) promote();
   return {};
 }
 
@@ -206,8 +207,10 @@ std::expected<bool, Error> Connection::tell(proto::Token token) {
     const proto::Request request{
         ++last_id_, proto::Reclaim{claim.path, claim.mode, std::nullopt, claim.reason, token,
                                    claim.ticket, proto::Seconds(Clock::now() - claim.since)}};
+    // Memory for it first: what has been told must not be told again.
+    std::map<proto::RequestId, proto::Token> reclaim{{*request.id, token}};
     told = channel_->try_send(*request.id, proto::encode(request), claim.descriptor.get());
-    if (told && *told) reclaims_.emplace(*request.id, token);
+    if (told && *told) reclaims_.merge(reclaim);
   });
   return told;
 }

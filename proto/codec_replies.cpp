@@ -276,6 +276,20 @@ std::optional<Reply> usual_reply(std::string_view line) {
     const auto token = number_of(inner, "token");
     if (id && token) return Reply{id, Grant{*token}};
   }
+  // At a restart there may be no memory, which a thorough reading cannot do without.
+  if (inner_name == "result" && inner.all().size() == 3) {
+    const auto id = number_of(members, "id");
+    const auto protocol = number_of(inner, "protocol");
+    const FlatField* const server = inner.find("server");
+    const auto pid = number_of(inner, "pid");
+    const auto* name = server != nullptr ? std::get_if<std::string_view>(&server->value) : nullptr;
+    const bool fits =
+        protocol && pid && std::in_range<int>(*protocol) && std::in_range<std::int64_t>(*pid);
+    if (id && name != nullptr && fits) {
+      return Reply{id, Welcome{static_cast<int>(*protocol), std::string(*name),
+                               static_cast<std::int64_t>(*pid)}};
+    }
+  }
   if (inner_name == "params" && inner.all().size() == 2) {
     const FlatField* const method = members.find("method");
     const auto id = number_of(inner, "id");

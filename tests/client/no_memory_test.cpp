@@ -4,7 +4,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
+#include <limits>
 #include <new>
+#include <thread>
+#include <tuple>
 
 #include "tests/client/reclaim_fixture.hpp"
 
@@ -14,12 +17,14 @@ namespace {
 // not counted.
 std::atomic<std::size_t> limit = 0;
 std::atomic<int> refusals = 0;
+// Of those that are not had for their size or number, so many are had all the same, first.
+std::atomic<int> spared = 0;
 std::atomic<std::size_t> in_use = 0;
 thread_local bool is_test_itself = false;
 
 bool must_fail(std::size_t size) {
   if (refusals <= 0 || is_test_itself || in_use + size <= limit) return false;
-  return refusals-- > 0;
+  return spared-- <= 0 && refusals-- > 0;
 }
 
 // Ahead of what is had, and aligned as that must be.
@@ -52,6 +57,8 @@ struct alignas(std::max_align_t) Header {
 namespace locket::client {
 namespace {
 
+using test::eventually;
+
 class NoMemory : public ReclaimTest {
  protected:
   static constexpr int kRefusals = 3;
@@ -64,8 +71,16 @@ class NoMemory : public ReclaimTest {
 
   static void run_out_after(std::size_t bytes) {
     limit = in_use + bytes;
+    spared = 0;
     refusals = kRefusals;
   }
+  // Whatever its size.
+  static void refuse_one_after(int allocations) {
+    limit = 0;
+    spared = allocations;
+    refusals = 1;
+  }
+  static void have_enough() { refusals = 0; }
 
   // Until the client has read all that it was told.
   void be_read() {
@@ -116,6 +131,108 @@ TEST_F(NoMemory, Whatever_there_is_none_for_every_claim_is_told_to_the_next_daem
   daemon.reply(wait.id, proto::Grant{8});
   EXPECT_EQ(waiting.get(), 8U);
   EXPECT_EQ(other->token(), 8U);
+}
+
+TEST_F(NoMemory, Whichever_allocation_fails_no_claim_is_told_twice_C9) {
+  const auto held = make(path);
+  acquire(*held, 7);
+  const auto other = make(folder / "other");
+  auto waiting = acquiring(*other);
+  proto::Request wait = daemon.next();
+  daemon.reply(wait.id, proto::Waiting{42});
+  int allocations = 0;
+  do {
+    SCOPED_TRACE(allocations);
+    be_read();
+    refuse_one_after(allocations++ / 2);  // twice each: now and then there is one more before it
+    daemon.hang_up();
+    const auto hold = first_told();
+    ASSERT_EQ(std::get<proto::Reclaim>(hold.call).token, 7U);
+    daemon.reply(hold.id, proto::Grant{7});
+    wait = daemon.next();
+    ASSERT_EQ(std::get<proto::Reclaim>(wait.call).ticket, 42U);
+    daemon.reply(wait.id, proto::Waiting{42});
+  } while (refusals == 0);
+  have_enough();
+  daemon.reply(wait.id, proto::Grant{8});
+  EXPECT_EQ(waiting.get(), 8U);
+}
+
+// With no hold whose reclaim is to be answered, nobody but who waits reads what the daemon says.
+TEST_F(NoMemory, Whichever_allocation_fails_who_waits_hears_of_his_grant_C9) {
+  const auto lock = make(path);
+  proto::Token token = 0;
+  int allocations = 0;
+  bool enough = false;
+  do {
+    SCOPED_TRACE(allocations);
+    auto waiting = acquiring(*lock);
+    if (token == 0) daemon.welcome();
+    daemon.reply(daemon.next().id, proto::Waiting{42});
+    daemon.die();
+    EXPECT_TRUE(eventually([&] { return process.connection.absence().has_value(); }));
+    // Who waits does not lead any more: it has nothing to read from.
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    refuse_one_after(allocations++);
+    daemon.come_back();
+    const auto wait = first_told();
+    enough = refusals > 0;
+    have_enough();
+    daemon.reply(wait.id, proto::Grant{++token});
+    if (waiting.wait_for(std::chrono::seconds(5)) != std::future_status::ready) {
+      ADD_FAILURE() << "nobody reads";
+      be_read();
+    }
+    EXPECT_EQ(waiting.get(), token);
+    EXPECT_TRUE(lock->release());
+    daemon.next_call<proto::Release>();
+  } while (!enough && !HasFailure());
+}
+
+TEST_F(NoMemory, A_grant_that_there_is_no_memory_to_take_is_given_back_C8) {
+  const auto lock = make(path);
+  proto::Token token = 0;
+  int allocations = 0;
+  bool enough = false;
+  do {
+    SCOPED_TRACE(allocations);
+    auto waiting = acquiring(*lock);
+    if (token == 0) daemon.welcome();
+    const auto request = daemon.next();
+    refuse_one_after(allocations++);
+    daemon.reply(request.id, proto::Grant{++token});
+    try {
+      EXPECT_EQ(waiting.get(), token);
+      enough = refusals > 0;
+      have_enough();
+      EXPECT_TRUE(lock->release());
+    } catch (const std::bad_alloc&) {
+      EXPECT_EQ(lock->token(), 0U);
+    }
+    EXPECT_EQ(daemon.next_call<proto::Release>().token, token);
+  } while (!enough);
+}
+
+// Nothing that the socket says tells of it.
+TEST_F(NoMemory, What_the_leader_read_and_could_not_hand_out_is_not_left_there_C9) {
+  const auto lock = make(path);
+  const auto other = make(folder / "other");
+  auto leading = acquiring(*other, proto::Seconds(0.1));
+  daemon.welcome();
+  daemon.reply(daemon.next().id, proto::Waiting{41});
+  auto waiting = acquiring(*lock);
+  const auto wait = daemon.next();
+  limit = 0;
+  spared = 0;
+  refusals = std::numeric_limits<int>::max();
+  daemon.reply(wait.id, proto::Grant{7});
+  EXPECT_ANY_THROW(std::ignore = leading.get().value());
+  have_enough();
+  if (waiting.wait_for(std::chrono::seconds(5)) != std::future_status::ready) {
+    ADD_FAILURE() << "nobody reads it again";
+    be_read();
+  }
+  EXPECT_EQ(waiting.get(), 7U);
 }
 
 }  // namespace
