@@ -67,6 +67,7 @@ void Connection::forget() {
   untold_.clear();
   reclaims_.clear();
   refused_.clear();
+  owed_.clear();
   keeper_sends_ = false;
   keeper_.forget();
 }
@@ -150,10 +151,25 @@ std::expected<proto::Answer, Error> Connection::call(const proto::Call& call, Ti
   }
 }
 
-void Connection::notify(const proto::Call& call) {
-  const std::string line = proto::encode(proto::Request{std::nullopt, call});
+void Connection::notify(const proto::Call& call) noexcept {
+  try {
+    const std::string line = proto::encode(proto::Request{std::nullopt, call});
+    const UniqueLock lock(mutex_);
+    if (channel_ != nullptr) std::ignore = send(line, 0, -1);
+  } catch (const std::bad_alloc&) {
+    notify_later(call);
+  }
+}
+
+// It takes less memory than whatever it is about has just given back.
+void Connection::notify_later(const proto::Call& call) noexcept {
   const UniqueLock lock(mutex_);
-  if (channel_ != nullptr) std::ignore = send(line, 0, -1);
+  try {
+    if (channel_ != nullptr) owed_.push_back(call);
+  } catch (const std::bad_alloc&) {
+    return;  // the kernel's lock is free in any case, and who lets go must not fail
+  }
+  keeper_.alert();
 }
 
 std::int64_t Connection::daemon_pid() {
@@ -177,11 +193,7 @@ void Connection::abandon(std::unique_ptr<Slot> slot) {
   // Not under the mutex, and before the daemon is told: it will find the file free (C7).
   const auto answer = std::move(slot->answer);
   slot.reset();
-  try {
-    if (to_cancel) notify(proto::Cancel{id});
-  } catch (const std::bad_alloc&) {
-    to_cancel = false;  // it takes less than the slot gave back; but who gives up must not fail
-  }
+  if (to_cancel) notify(proto::Cancel{id});
   // Answered meanwhile? Then there may be a grant to give back.
   const auto* grant = answer ? std::get_if<proto::Grant>(&*answer) : nullptr;
   if (grant == nullptr) return;
@@ -315,6 +327,10 @@ void Connection::flush() {
     retrying_.attempt();
     untold_.insert(untold_.end(), refused_.begin(), refused_.end());
     refused_.clear();
+  }
+  while (!owed_.empty()) {
+    std::ignore = channel_->send(0, proto::encode(proto::Request{{}, owed_.back()}), -1);
+    owed_.pop_back();
   }
   tell_claims();
 }

@@ -120,7 +120,8 @@ class Connection {
   // Sends a one-way message, or drops it where there is no session: then there is nobody to tell. A
   // later daemon may get one about what only an earlier one knew, and ignores it: neither a token
   // nor an id of this connection's ever comes again. Never blocks, never connects.
-  void notify(const proto::Call& call);
+  // Where there is no memory it is sent when there is.
+  void notify(const proto::Call& call) noexcept;
 
   // The daemon's process id, as its answer to hello told it; 0 where none has come yet.
   [[nodiscard]] std::int64_t daemon_pid();
@@ -156,6 +157,7 @@ class Connection {
   std::expected<void, proto::Error> send(std::string_view line, proto::RequestId id,
                                          int descriptor);
   void flush();
+  void notify_later(const proto::Call& call) noexcept;
   [[nodiscard]] bool has_unsent() const;
   [[nodiscard]] TimePoint next_try() const;
 
@@ -211,7 +213,8 @@ class Connection {
   std::vector<Untold> refused_;                        // for want of room: to be tried again
   Backoff retrying_;
 
-  bool keeper_sends_ = false;  // it already sleeps until there is room for what is unsent
+  std::vector<proto::Call> owed_;  // one-way messages that there was no memory to send
+  bool keeper_sends_ = false;      // it already sleeps until there is room for what is unsent
   Keeper keeper_{*this};
 };
 

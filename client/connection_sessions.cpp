@@ -132,6 +132,7 @@ void Connection::end_session(Error error) {
   untold_.clear();
   reclaims_.clear();
   refused_.clear();
+  owed_.clear();
   parting_ = std::move(error);
   std::erase_if(pending_, [&](const auto& entry) {
     Slot& slot = *entry.second;

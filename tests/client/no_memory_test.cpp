@@ -213,6 +213,16 @@ TEST_F(NoMemory, A_grant_that_there_is_no_memory_to_take_is_given_back_C8) {
   } while (!enough);
 }
 
+TEST_F(NoMemory, A_release_that_there_is_no_memory_to_tell_is_told_later_C7) {
+  const auto lock = make(path);
+  acquire(*lock, 7);
+  be_read();
+  refuse_one_after(0);
+  std::async(std::launch::async, [&] { EXPECT_TRUE(lock->release()); }).get();
+  EXPECT_EQ(refusals, 0);
+  EXPECT_EQ(daemon.next_call<proto::Release>().token, 7U);
+}
+
 // Nothing that the socket says tells of it.
 TEST_F(NoMemory, What_the_leader_read_and_could_not_hand_out_is_not_left_there_C9) {
   const auto lock = make(path);
