@@ -189,7 +189,7 @@ TEST_F(LocketdOptions, A_file_that_may_not_be_read_is_one_line_that_names_who_ma
   std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
   std::filesystem::permissions(file, std::filesystem::perms(0600));
   for (const char* option : {"--check-config", "--log-level=info"}) {
-    Command command = LocketdOptions::command({option, "--config", file});
+    Command command{{LOCKETD, option, "--config", file}};  // which env(1) might not be let to
     command.user = user;
     const Ended ended = run(command);
     EXPECT_EQ(ended.status, EX_CONFIG) << option;
