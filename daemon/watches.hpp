@@ -8,7 +8,7 @@
 //  2. Whoever leaves something in his descriptor is called again, after all others that are ready:
 //     nobody has to take all there is at once.
 //  3. The kernel is told of a descriptor when its watch begins, changes or ends, and not with each
-//     event, as Asio does; nor has a session coroutines that wait. So it takes 1,100 bytes, where
+//     event, as Asio does; nor has a session coroutines that wait. So it takes 1,170 bytes, where
 //     it took 4,500 with Asio alone.
 
 #pragma once
