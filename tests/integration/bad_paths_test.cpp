@@ -35,6 +35,7 @@ class BadPaths : public BadInput {
     {
       const guard held{file_lock(path)};
     }
+    others_ = 1;
     BadInput::SetUp();
   }
 

@@ -40,6 +40,11 @@ class LockTest : public ::testing::Test {
     return eventually([&] { return waiters() == number; });
   }
 
+  // Ann, Bob, Cal and so many more have a session: the ends of all others have been handled.
+  [[nodiscard]] bool eventually_alone(std::size_t others = 0) {
+    return eventually([&] { return cal.call("status")["sessions"] == 3 + others; });
+  }
+
   static std::string name_of(const Json& error) { return error["data"]["name"]; }
 
   Daemon daemon;

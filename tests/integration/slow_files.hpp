@@ -25,6 +25,7 @@ class SlowFiles : public LockTest {
  protected:
   void SetUp() override {
     ann.release(ann.lock(path));
+    ASSERT_TRUE(eventually_alone());
     descriptors_before_ = open_descriptors(daemon.pid()).size();
     threads_before_ = threads();
   }
