@@ -10,6 +10,12 @@
 #include "proto/transport.hpp"
 
 namespace locket::client {
+namespace {
+
+// A socket takes a page in one piece, or not at all.
+constexpr std::size_t kLeavesWhole = 4096;
+
+}  // namespace
 
 Channel::Channel(proto::Descriptor socket, Alarm alarm)
     : socket_(std::move(socket)), alarm_(std::move(alarm)) {}
@@ -57,11 +63,18 @@ std::expected<void, proto::Error> Channel::send(proto::RequestId id, std::string
 std::expected<bool, proto::Error> Channel::try_send(proto::RequestId id, std::string_view line,
                                                     int descriptor) {
   if (!outbox_.empty()) return false;
+  // What begins to leave must be kept to its end, and there must be memory for that first.
+  if (line.size() > kLeavesWhole) outbox_.push_back({id, std::string(line), true, {}});
   const auto sent = push(line, descriptor);
+  const bool begun = sent && *sent > 0 && *sent < line.size();
+  if (begun && outbox_.empty()) outbox_.push_back({id, std::string(line), true, {}});
+  if (begun) {
+    outbox_.front().bytes.erase(0, *sent);
+  } else {
+    outbox_.clear();
+  }
   if (!sent) return std::unexpected(sent.error());
-  if (*sent == 0) return false;
-  if (*sent < line.size()) outbox_.push_back({id, std::string(line.substr(*sent)), true, {}});
-  return true;
+  return *sent > 0;
 }
 
 std::expected<void, proto::Error> Channel::flush() {

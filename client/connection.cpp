@@ -182,6 +182,11 @@ std::optional<Error> Connection::absence() {
   return channel_ == nullptr ? std::optional(parting_) : std::nullopt;
 }
 
+bool Connection::is_in_doubt() {
+  const UniqueLock lock(mutex_);
+  return channel_ == nullptr || !untold_.empty() || !reclaims_.empty() || !refused_.empty();
+}
+
 void Connection::abandon(std::unique_ptr<Slot> slot) {
   const proto::RequestId id = slot->id;
   bool to_cancel = false;
@@ -253,7 +258,7 @@ void Connection::read_for_all(UniqueLock& lock, TimePoint until) {
       return;
     } catch (const std::bad_alloc&) {
       // A wait goes on until there is memory for what is still to be said, or was.
-      if (Clock::now() >= until) return;
+      if (leader_->answer || Clock::now() >= until) return;
     }
     lock.unlock();
     std::this_thread::sleep_for(Channel::kNoRoomPause);

@@ -129,6 +129,10 @@ class Connection {
   // Why there is no session now; none where there is one.
   [[nodiscard]] std::optional<proto::Error> absence();
 
+  // Whether no daemon has all that this process holds in its books, so that none would tell it of a
+  // lock that was unlocked by force.
+  [[nodiscard]] bool is_in_doubt();
+
   // For fork: see fork_guard.hpp. The child forgets the session, the claims, and the keeper.
   void lock() { mutex_.lock(); }
   void unlock() { mutex_.unlock(); }
@@ -166,7 +170,9 @@ class Connection {
   std::optional<proto::Error> read_and_deliver();
   std::optional<proto::Error> deliver(proto::Reply reply);
   proto::Error refused_hello(const proto::Failure& failure) const;
+  bool drop_answer_to_query(std::string_view line);
   void settle(proto::RequestId id, proto::Answer answer);
+  void finish(Slot& slot, proto::Answer answer);
   void retry_later(Untold claim);
   bool drop(Slot& slot);
   void settle_reclaim(proto::Token token, const proto::Answer& answer);

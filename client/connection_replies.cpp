@@ -45,6 +45,7 @@ std::optional<Error> Connection::read_and_deliver() {
         if (!reply) return Error{Errc::connection_lost, reply.error().message};
         if (auto end = deliver(std::move(*reply))) return end;
       } catch (const std::bad_alloc&) {
+        if (drop_answer_to_query(**line)) continue;
         channel_->put_line_back();
         throw;
       }
@@ -55,6 +56,19 @@ std::optional<Error> Connection::read_and_deliver() {
       return complaint_.value_or(Error{Errc::connection_lost, "locketd closed it"});
     }
   }
+}
+
+// There may never be memory for a page of `list`, and behind it are the answers of those who wait
+// for locks: so who asked is told that there is none.
+bool Connection::drop_answer_to_query(std::string_view line) {
+  const auto id = proto::id_of_reply(line);
+  if (!id || *id == hello_ || reclaims_.contains(*id)) return false;
+  const auto found = pending_.find(*id);
+  if (found == pending_.end()) return true;  // given up
+  Slot& slot = *found->second;
+  if (slot.claim) return false;
+  finish(slot, no_memory());
+  return true;
 }
 
 std::optional<Error> Connection::deliver(proto::Reply reply) {
@@ -116,6 +130,10 @@ void Connection::settle(proto::RequestId id, proto::Answer answer) {
       slot.claim.reset();
     }
   }
+  finish(slot, std::move(answer));
+}
+
+void Connection::finish(Slot& slot, proto::Answer answer) {
   drop(slot);
   slot.answer = std::move(answer);
   // Somebody else may have read what the leader waits for: the keeper in its turn, or who failed to
@@ -147,8 +165,7 @@ void Connection::settle_reclaim(proto::Token token, const proto::Answer& answer)
   if (is_passing(code)) {
     retry_later(token);
   } else if (code == Errc::lost || code == Errc::bad_file) {
-    // Released meanwhile? Then nobody is told.
-    if (const auto owner = custody_.lose(token)) herald_.announce(owner, token);
+    lose_hold(token, custody_, herald_);
   }
   // Whatever else it has against it: the kernel's lock stands.
 }

@@ -108,10 +108,13 @@ std::expected<void, Error> Connection::greet() {
   }
   for (const proto::Token token : custody_.tokens()) untold_.emplace_back(token);
   for (const auto& [id, slot] : pending_) {
+    if (slot->claim) untold_.emplace_back(slot);
+  }
+  // Nothing takes memory from here on.
+  for (const auto& [id, slot] : pending_) {
     if (!slot->claim) continue;
     slot->session = session_;
     if (slot->first_session == 0) slot->first_session = session_;
-    untold_.emplace_back(slot);
   }
   return {};
 }
@@ -154,7 +157,7 @@ proto::Failure Connection::parted() const noexcept {
   try {
     return {parting_, std::nullopt};
   } catch (const std::bad_alloc&) {
-    return {{parting_.code, "out of memory", ENOMEM}, std::nullopt};  // takes none to make
+    return no_memory(parting_.code);
   }
 }
 

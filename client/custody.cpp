@@ -1,9 +1,12 @@
 #include "client/custody.hpp"
 
+#include <fcntl.h>
+
 #include <iterator>
 #include <ranges>
 
 #include "client/connection.hpp"
+#include "client/herald.hpp"
 #include "client/os_unlock.hpp"
 
 namespace locket::client {
@@ -11,6 +14,12 @@ namespace locket::client {
 void release_hold(Hold hold, Connection& connection) {
   os_unlock(std::move(hold.claim.descriptor));
   if (!hold.lost) connection.notify(proto::Release{hold.token});
+}
+
+void lose_hold(proto::Token token, Custody& custody, Herald& herald) {
+  Herald::Losses losses(1);  // memory for it first: what has been noted is not noted again
+  losses.front() = {custody.lose(token), token};
+  herald.announce(std::move(losses));
 }
 
 void Custody::add(Claim& claim, proto::Token token) {
@@ -82,7 +91,15 @@ void Custody::with(proto::Token token, const std::function<void(const Hold&)>& l
   if (found != holds_.end() && !found->second.hold.lost) look(found->second.hold);
 }
 
-Custody::Owner Custody::lose(proto::Token token) {
+proto::Descriptor Custody::copy(proto::Token token) const {
+  proto::Descriptor copy;
+  with(token, [&](const Hold& hold) {
+    copy.reset(::fcntl(hold.claim.descriptor.get(), F_DUPFD_CLOEXEC, 0));
+  });
+  return copy;
+}
+
+Custody::Owner Custody::lose(proto::Token token) noexcept {
   const std::lock_guard lock(mutex_);
   const auto found = holds_.find(token);
   if (found == holds_.end() || std::exchange(found->second.hold.lost, true)) return nullptr;

@@ -29,6 +29,8 @@
 namespace locket::client {
 
 class Connection;
+class Custody;
+class Herald;
 
 struct Hold {
   Claim claim;
@@ -41,6 +43,10 @@ struct Hold {
 // then the daemon's record of it, one way. The order matters (C7): once the notice is out, the
 // kernel agrees. Does not block.
 void release_hold(Hold hold, Connection& connection);
+
+// The kernel's lock of that hold is gone: notes it, and has the owner's callback called. Once, and
+// not where it has been released meanwhile.
+void lose_hold(proto::Token token, Custody& custody, Herald& herald);
 
 class Custody {
  public:
@@ -75,8 +81,12 @@ class Custody {
   // it is gone or lost.
   void with(proto::Token token, const std::function<void(const Hold&)>& look) const;
 
+  // Another descriptor of that hold's open file, to look at without keeping others waiting. None
+  // when it is gone or lost, or where there is no descriptor to be had.
+  [[nodiscard]] proto::Descriptor copy(proto::Token token) const;
+
   // The kernel says that it is gone. Whose it was; null where nobody knows of it.
-  Owner lose(proto::Token token);
+  Owner lose(proto::Token token) noexcept;
 
   // For fork: see fork_guard.hpp. The child drops what its parent holds, and unlocks nothing.
   void lock() { mutex_.lock(); }

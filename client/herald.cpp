@@ -17,15 +17,16 @@ void Herald::set_callback(Owner owner, Callback callback) {
   } else {
     callbacks_.erase(owner);
     // Another handle may come to be at its address.
-    std::erase_if(untold_, [&](const auto& untold) { return untold.first == owner; });
+    std::erase_if(untold_, [&](const Loss& loss) { return loss.owner == owner; });
   }
   returned_->wait(lock, [&] { return called_ != owner || caller_ == std::this_thread::get_id(); });
 }
 
-void Herald::announce(Owner owner, proto::Token token) {
+void Herald::announce(Losses losses) noexcept {
   const std::lock_guard lock(mutex_);
-  if (!callbacks_.contains(owner)) return;
-  untold_.emplace_back(owner, token);
+  std::erase_if(losses, [&](const Loss& loss) { return !callbacks_.contains(loss.owner); });
+  if (losses.empty()) return;
+  untold_.splice(untold_.end(), losses);
   start();
 }
 

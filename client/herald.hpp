@@ -8,13 +8,12 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
-#include <utility>
 
 #include "proto/messages.hpp"
 
@@ -34,8 +33,16 @@ class Herald {
   // one is under way but the caller's own.
   void set_callback(Owner owner, Callback callback);
 
-  // Has the handle's callback called, where it has one.
-  void announce(Owner owner, proto::Token token);
+  // One lost lock and the handle that it was acquired through, in a list: made before the loss is
+  // noted anywhere, it takes no memory later.
+  struct Loss {
+    Owner owner = nullptr;
+    proto::Token token = 0;
+  };
+  using Losses = std::list<Loss>;
+
+  // Has the handles' callbacks called, where they have one.
+  void announce(Losses losses) noexcept;
 
   // Whether no thread could be started for what there is to tell; and another attempt.
   [[nodiscard]] bool is_stuck();
@@ -53,7 +60,7 @@ class Herald {
 
   std::mutex mutex_;
   std::map<Owner, std::shared_ptr<const Callback>> callbacks_;
-  std::deque<std::pair<Owner, proto::Token>> untold_;
+  Losses untold_;
   bool running_ = false;
   Owner called_ = nullptr;  // whose callback runs
   std::thread::id caller_;  // and in which thread

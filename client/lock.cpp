@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <utility>
 
 #include "client/inherit.hpp"
+#include "client/lost_lock.hpp"
 #include "client/queries.hpp"
 #include "proto/limits.hpp"
 #include "proto/lock_file.hpp"
@@ -49,6 +51,7 @@ std::expected<Acquisition, Failure> Lock::begin(proto::Mode mode,
 }
 
 std::expected<void, Error> Lock::release() {
+  look_for_losses();
   auto hold = process_.custody.take(this);
   if (!hold) {
     // Perhaps acquired through another handle: the same file is the same lock (C5).
@@ -91,6 +94,23 @@ void Lock::on_lost(Herald::Callback callback) {
 }
 
 proto::Token Lock::token() const {
+  look_for_losses();
+  return known_token();
+}
+
+// While no daemon can tell of a lock that was unlocked by force, the kernel is asked (C6).
+void Lock::look_for_losses() const noexcept try {
+  if (!process_.connection.is_in_doubt()) return;
+  while (const proto::Token token = known_token()) {
+    const proto::Descriptor file = process_.custody.copy(token);
+    if (!file || !is_lock_lost(file.get())) return;
+    lose_hold(token, process_.custody, process_.herald);
+  }
+} catch (const std::bad_alloc&) {
+  // Then it is not known to be lost, and the next daemon will tell.
+}
+
+proto::Token Lock::known_token() const {
   if (const proto::Token token = process_.custody.peek(this)) return token;
   const auto file = proto::identify(path_);
   return file ? process_.custody.peek(*file) : 0;

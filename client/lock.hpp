@@ -42,7 +42,8 @@ class Lock {
   // Never blocks on the daemon.
   std::expected<void, proto::Error> release();
 
-  // The fencing token of what release() would release; 0 when there is none.
+  // The fencing token of what release() would release; 0 when there is none. Never blocks on the
+  // daemon.
   [[nodiscard]] proto::Token token() const;
 
   // Makes what release() would release outlive an exec in this process: the daemon keeps it until
@@ -64,6 +65,8 @@ class Lock {
 
  private:
   Lock(Process& process, std::string path);
+  [[nodiscard]] proto::Token known_token() const;
+  void look_for_losses() const noexcept;
 
   Process& process_;
   const std::string path_;  // absolute, bytes

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <cerrno>
 #include <condition_variable>
 #include <cstdint>
 #include <optional>
@@ -15,6 +16,11 @@
 #include "proto/messages.hpp"
 
 namespace locket::client {
+
+// Takes none to make.
+inline proto::Failure no_memory(proto::Errc code = proto::Errc::internal_error) noexcept {
+  return {{code, "out of memory", ENOMEM}, std::nullopt};
+}
 
 struct Pending::Slot {
   Slot() = default;

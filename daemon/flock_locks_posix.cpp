@@ -7,15 +7,16 @@
 #include <utility>
 
 #include "daemon/flock_locks.hpp"
-#include "daemon/held_flock.hpp"
 #include "daemon/log.hpp"
 #include "daemon/requested_file.hpp"
+#include "proto/held_flock.hpp"
 
 namespace locketd {
 
 using locket::proto::Descriptor;
 using locket::proto::Errc;
 using locket::proto::Error;
+using locket::proto::held_flock;
 
 namespace {
 

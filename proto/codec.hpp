@@ -30,6 +30,9 @@ void append(std::string& out, const Reply& reply);
 std::expected<Request, BadRequest> decode_request(std::string_view line);
 std::expected<Reply, Error> decode_reply(std::string_view line);
 
+// Which request a reply answers, where its line begins as ours do; takes no memory.
+std::optional<RequestId> id_of_reply(std::string_view line);
+
 // The method's name on the wire.
 std::string_view method_of(const Call& call);
 

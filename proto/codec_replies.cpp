@@ -1,7 +1,9 @@
+#include <charconv>
 #include <cstdint>
 #include <exception>
 #include <new>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -251,6 +253,8 @@ Reply notice_from(const Json& json) {
           Waiting{number_from<Ticket>(params.at("ticket"))}};
 }
 
+constexpr std::string_view kBeforeId = R"({"jsonrpc":"2.0","id":)";
+
 void append_id(std::string& line, const std::optional<RequestId>& id) {
   if (id) {
     append_number(line, *id);
@@ -304,7 +308,7 @@ std::optional<Reply> usual_reply(std::string_view line) {
 
 void append(std::string& out, const Reply& reply) {
   if (const auto* grant = std::get_if<Grant>(&reply.answer)) {
-    out += R"({"jsonrpc":"2.0","id":)";
+    out += kBeforeId;
     append_id(out, reply.id);
     out += R"(,"result":{"token":)";
     append_number(out, grant->token);
@@ -321,7 +325,7 @@ void append(std::string& out, const Reply& reply) {
   }
   const bool failed = std::holds_alternative<Failure>(reply.answer);
   const Json body = std::visit([](const auto& answer) { return body_of(answer); }, reply.answer);
-  out += R"({"jsonrpc":"2.0","id":)";
+  out += kBeforeId;
   append_id(out, reply.id);
   out += failed ? R"(,"error":)" : R"(,"result":)";
   // Texts are escaped before they come here; `replace` is the second line of defence.
@@ -333,6 +337,16 @@ std::string encode(const Reply& reply) {
   std::string line;
   append(line, reply);
   return line;
+}
+
+std::optional<RequestId> id_of_reply(std::string_view line) {
+  if (!line.starts_with(kBeforeId)) return std::nullopt;
+  RequestId id = 0;
+  const char* const begin = line.data() + kBeforeId.size();
+  const char* const end = line.data() + line.size();
+  const auto [stop, error] = std::from_chars(begin, end, id);
+  if (error != std::errc() || stop == end || *stop != ',') return std::nullopt;
+  return id;
 }
 
 std::expected<Reply, Error> decode_reply(std::string_view line) {

@@ -1,6 +1,7 @@
 #include "tests/client/fake_daemon.hpp"
 
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -99,6 +100,14 @@ bool FakeDaemon::sees_end() {
 
 void FakeDaemon::reply(std::optional<proto::RequestId> id, proto::Answer answer) {
   send(proto::encode(proto::Reply{id, std::move(answer)}));
+}
+
+void FakeDaemon::grant(const proto::Request& request, proto::Token token) {
+  const bool shared = std::get<proto::Acquire>(request.call).mode == proto::Mode::shared;
+  if (::flock(descriptors_.back().get(), (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
+    throw std::runtime_error("somebody has the kernel's lock");
+  }
+  reply(request.id, proto::Grant{token});
 }
 
 void FakeDaemon::send(const std::string& bytes) {

@@ -45,6 +45,9 @@ class FakeDaemon {
   void reply(std::optional<proto::RequestId> id, proto::Answer answer);
   void send(const std::string& bytes);
 
+  // Grants what came last, with the kernel's lock as a real daemon does.
+  void grant(const proto::Request& request, proto::Token token);
+
   // The descriptor that came with an earlier request, in their order.
   proto::Descriptor take_descriptor();
 

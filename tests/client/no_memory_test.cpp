@@ -2,6 +2,7 @@
 // for it, and no claim is lost (C9).
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <limits>
@@ -9,6 +10,7 @@
 #include <thread>
 #include <tuple>
 
+#include "client/queries.hpp"
 #include "tests/client/reclaim_fixture.hpp"
 
 namespace {
@@ -221,6 +223,26 @@ TEST_F(NoMemory, A_release_that_there_is_no_memory_to_tell_is_told_later_C7) {
   std::async(std::launch::async, [&] { EXPECT_TRUE(lock->release()); }).get();
   EXPECT_EQ(refusals, 0);
   EXPECT_EQ(daemon.next_call<proto::Release>().token, 7U);
+}
+
+// A page of `list`, which takes more than there is, is given up with the query.
+TEST_F(NoMemory, A_long_answer_keeps_nobody_from_his_grant) {
+  const auto lock = make(path);
+  auto waiting = acquiring(*lock);
+  daemon.welcome();
+  const auto wait = daemon.next();
+  auto listing = std::async(std::launch::async, [&] { return list(process.connection, {}); });
+  const auto query = daemon.next();
+  limit = in_use + (std::size_t{512} << 10);
+  spared = 0;
+  refusals = std::numeric_limits<int>::max();
+  daemon.reply(query.id, proto::Page{std::vector(200, proto::Row{}), {}});
+  daemon.reply(wait.id, proto::Grant{7});
+  EXPECT_EQ(waiting.wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  EXPECT_EQ(listing.wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  have_enough();
+  EXPECT_EQ(listing.get().error().os_error, ENOMEM);
+  EXPECT_EQ(waiting.get(), 7U);
 }
 
 // Nothing that the socket says tells of it.

@@ -33,7 +33,7 @@ class ReclaimTest : public testing::Test {
   void acquire(Lock& lock, proto::Token token) {
     auto granted = acquiring(lock);
     if (!std::exchange(welcomed, true)) daemon.welcome();
-    daemon.reply(daemon.next().id, proto::Grant{token});
+    daemon.grant(daemon.next(), token);
     EXPECT_EQ(granted.get(), token);
   }
 

@@ -145,7 +145,7 @@ TEST_F(ReclaimTest, A_grant_that_the_daemon_sent_before_it_died_counts_C9) {
   auto lock = make(path);
   auto attempt = lock->begin(Mode::exclusive, std::nullopt).value();
   daemon.welcome();
-  daemon.reply(daemon.next().id, proto::Grant{7});
+  daemon.grant(daemon.next(), 7);
   daemon.die();  // and nobody has read the grant
   daemon.come_back();
   daemon.welcome();

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/file.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "tests/support/daemon.hpp"
 #include "tests/support/kernel_lock.hpp"
@@ -31,6 +34,15 @@ class LockTest : public ::testing::Test {
   [[nodiscard]] Command locketctl(std::vector<std::string> words) const {
     words.insert(words.begin(), LOCKETCTL);
     return {std::move(words), {{"LOCKET_SOCKET", daemon.socket()}}};
+  }
+
+  // Unlocks what this process has locked, as the library would not.
+  static void unlock_by_force(const std::string& name) {
+    for (const auto& fd : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code error;
+      if (std::filesystem::read_symlink(fd, error) != name) continue;
+      ASSERT_EQ(::flock(std::stoi(fd.path().filename()), LOCK_UN), 0);
+    }
   }
 
   // How many wait, of all locks.

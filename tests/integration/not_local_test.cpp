@@ -3,7 +3,9 @@
 #include <sys/file.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <deque>
+#include <locket/locket.hpp>
 #include <vector>
 
 #include "tests/integration/slow_files.hpp"
@@ -103,6 +105,29 @@ TEST_F(NotLocal, A_lock_that_the_file_system_keeps_itself_can_be_reclaimed_C9) {
     ann = RawClient(daemon.socket());
     files_.clear();
   }
+}
+
+// Of such a lock the kernel knows nothing, so that it cannot be found lost while no daemon asks.
+TEST_F(NotLocal, A_lock_that_the_file_system_keeps_itself_is_held_while_no_daemon_is_back_C9) {
+  ::setenv("LOCKET_SOCKET", daemon.socket().c_str(), 1);
+  for (const auto locks : {SlowFileSystem::Locks::kernel, SlowFileSystem::Locks::own}) {
+    SlowFileSystem slow(locks);
+    SKIP_UNLESS_MOUNTED(slow);
+    const std::string name = slow / "some.lock";
+    file_lock lock(name);
+    file_lock local(path);
+    lock.lock();
+    local.lock();
+    daemon.kill();
+    unlock_by_force(path);
+    ASSERT_TRUE(eventually([&] { return !local.is_held(); }));
+    EXPECT_TRUE(lock.is_held());
+    EXPECT_FALSE(kernel_admits(name));
+    EXPECT_NO_THROW(lock.release());
+    EXPECT_TRUE(kernel_admits(name));
+    daemon.start();
+  }
+  for (RawClient* client : {&ann, &bob, &cal}) *client = RawClient(daemon.socket());
 }
 
 }  // namespace

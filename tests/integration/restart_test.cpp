@@ -160,11 +160,7 @@ TEST_F(Restart, A_lock_that_somebody_unlocked_meanwhile_is_lost_and_its_holder_i
   lock.lock();
   const Token token = lock.token();
   daemon.kill();
-  for (const auto& fd : std::filesystem::directory_iterator("/proc/self/fd")) {
-    std::error_code error;
-    if (std::filesystem::read_symlink(fd, error) != path) continue;
-    ASSERT_EQ(::flock(std::stoi(fd.path().filename()), LOCK_UN), 0);
-  }
+  unlock_by_force(path);
   daemon.start();
   EXPECT_EQ(told.get_future().get(), token);
   EXPECT_FALSE(lock.is_held());
@@ -173,6 +169,33 @@ TEST_F(Restart, A_lock_that_somebody_unlocked_meanwhile_is_lost_and_its_holder_i
   EXPECT_THROW(lock.release(), not_held_error);
   lock.lock();
   lock.release();
+}
+
+TEST_F(Restart, A_lock_that_somebody_unlocked_is_known_to_be_lost_while_no_daemon_is_back_C9) {
+  file_lock asked(path);
+  file_lock released(folder / "released");
+  file_lock held(folder / "held");
+  std::promise<Token> told;
+  asked.on_lost([&](Token token) { told.set_value(token); });
+  asked.lock();
+  released.lock();
+  held.lock();
+  const Token token = asked.token();
+  daemon.kill();
+  unlock_by_force(asked.path());
+  unlock_by_force(released.path());
+  EXPECT_TRUE(eventually([&] { return !asked.is_held(); }));
+  EXPECT_EQ(told.get_future().get(), token);
+  EXPECT_THROW(asked.release(), lock_lost_error);
+  EXPECT_THROW(asked.release(), not_held_error);
+  EXPECT_THROW(released.release(), lock_lost_error);
+  EXPECT_TRUE(held.is_held());
+  EXPECT_FALSE(kernel_admits(held.path()));
+  held.release();
+  EXPECT_TRUE(kernel_admits(held.path()));
+  daemon.start();
+  asked.lock();
+  asked.release();
 }
 
 TEST_F(Restart, A_command_that_waits_for_its_lock_gets_it_from_the_next_daemon_C9) {

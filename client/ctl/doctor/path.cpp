@@ -20,6 +20,7 @@
 #include "client/external_holder.hpp"
 #include "client/holders.hpp"
 #include "client/socket_search.hpp"
+#include "proto/held_flock.hpp"
 #include "proto/lock_file.hpp"
 #include "proto/socket_path.hpp"
 #include "proto/text.hpp"
@@ -134,15 +135,6 @@ void check_file_system(Subject& subject, const Tell& tell) {
   if (subject.file || subject.place) tell(expectation_of(file_system_of(subject)));
 }
 
-// A lock that the kernel knows of is behind its descriptor: proc_pid_fdinfo(5).
-bool is_known_to_kernel(int fd) {
-  std::ifstream info(fmt::format("/proc/self/fdinfo/{}", fd));
-  for (std::string line; std::getline(info, line);) {
-    if (line.starts_with("lock:")) return true;
-  }
-  return false;
-}
-
 void tell_failed(const char* what, const Tell& tell) {
   tell(problem(kFlock, fmt::format("does not work: {}: {}", what, error_text()),
                "use a lock file on a local file system"));
@@ -174,7 +166,7 @@ void try_lock(const Subject& subject, const Tell& tell) {
     if (errno != EWOULDBLOCK) return tell_failed("flock", tell);
     return tell(ok(kFlock, "works: another has the lock now"));
   }
-  const bool known = is_known_to_kernel(fd);
+  const bool known = proto::held_flock(fd).value_or(std::nullopt).has_value();
   const bool refused = refuses_exclusive(subject, tell);
   ::flock(fd, LOCK_UN);
   if (refused) return;

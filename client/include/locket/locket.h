@@ -153,9 +153,10 @@ LOCKET_API int locket_is_held(locket_lock* lock);
  * @return 0 when there is none. */
 LOCKET_API uint64_t locket_token(locket_lock* lock);
 
-/** Has a function called when a lock that was acquired through this handle is lost: when a daemon
- * that was restarted finds that the kernel's lock is gone, since somebody unlocked the file itself.
- * From then on the lock is not held.
+/** Has a function called when a lock that was acquired through this handle is lost: when the
+ * kernel's lock is gone, since somebody unlocked the file itself while the daemon was away. That is
+ * found by the next daemon, or before by locket_is_held, locket_token and locket_release, but on
+ * FUSE. From then on the lock is not held.
  *
  * It is called from a thread of the library's, once for each lost lock. It may call anything on any
  * lock, and may end or replace itself; other callbacks wait until it returns. locket_on_lost and

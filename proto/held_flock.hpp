@@ -1,4 +1,4 @@
-// Whether an open file description has an flock(2), asked without taking one.
+// Whether an open file description has an flock(2), asked without taking one. Thread-safe.
 
 #pragma once
 
@@ -7,11 +7,11 @@
 
 #include "proto/messages.hpp"
 
-namespace locketd {
+namespace locket::proto {
 
 // By the "lock:" lines of /proc/self/fdinfo/FD (proc_pid_fdinfo(5)), which name the locks of that
 // very description: none where it has none. The errno where that cannot be read: EMFILE where there
 // is no descriptor left to do so, ENOENT where there is no /proc. Asks no file system.
-std::expected<std::optional<locket::proto::Mode>, int> held_flock(int fd);
+std::expected<std::optional<Mode>, int> held_flock(int fd);
 
-}  // namespace locketd
+}  // namespace locket::proto
