@@ -27,8 +27,9 @@ class Alarm {
     bool write = false;
   };
 
-  // `socket` may be -1: none. May wake for no reason.
-  void sleep(int socket, Interest interest, TimePoint until) const;
+  // `socket` may be -1: none. True where something has come, of which the alarm is turned off; may
+  // wake for no reason.
+  bool sleep(int socket, Interest interest, TimePoint until) const;
 
  private:
   explicit Alarm(proto::Descriptor event) : event_(std::move(event)) {}

@@ -28,7 +28,7 @@ void Alarm::ring() const {
   std::ignore = ::write(event_.get(), &one, sizeof one);
 }
 
-void Alarm::sleep(int socket, Interest interest, TimePoint until) const {
+bool Alarm::sleep(int socket, Interest interest, TimePoint until) const {
   short events = POLLRDHUP;
   if (interest.read) events |= POLLIN;
   if (interest.write) events |= POLLOUT;
@@ -41,9 +41,11 @@ void Alarm::sleep(int socket, Interest interest, TimePoint until) const {
     timeout.tv_nsec = std::chrono::nanoseconds(left - seconds).count();
   }
   // EINTR is a reason to look around as good as any other.
-  ::ppoll(sources.data(), sources.size(), until == kNever ? nullptr : &timeout, nullptr);
+  const timespec* const most = until == kNever ? nullptr : &timeout;
+  const bool came = ::ppoll(sources.data(), sources.size(), most, nullptr) > 0;
   std::uint64_t count = 0;
   if (sources[1].revents != 0) std::ignore = ::read(event_.get(), &count, sizeof count);
+  return came;
 }
 
 }  // namespace locket::client

@@ -1,7 +1,7 @@
 // Bytes to lines and back, over one connected socket: the lower half of connection.hpp.
 //
 // Shared by the Connection and the leader that polls it. Not thread-safe but for wait() and wake(),
-// which touch nothing that changes: the leader sleeps in wait() while others send.
+// which touch nothing that the others do: the leader sleeps in wait() while others send.
 //
 // Invariants:
 //  1. Nothing blocks but wait() and watch().
@@ -22,6 +22,7 @@
 
 #include "client/alarm.hpp"
 #include "client/deadline.hpp"
+#include "proto/adaptive_spin.hpp"
 #include "proto/descriptor.hpp"
 #include "proto/errors.hpp"
 #include "proto/framing.hpp"
@@ -80,8 +81,9 @@ class Channel {
   // A line was put back, and has not come again: poll(2) knows nothing of it.
   [[nodiscard]] bool has_line_put_back() const { return put_back_; }
 
-  // Sleeps until there is something to read (or room to write), wake() is called, or `until`.
-  void wait(TimePoint until, bool to_write) const;
+  // Sleeps until there is something to read (or room to write), wake() is called, or `until`. One
+  // thread at a time.
+  void wait(TimePoint until, bool to_write);
   void wake() const { alarm_.ring(); }
 
   // In a forked child: closes what others still share.
@@ -103,6 +105,7 @@ class Channel {
 
   proto::Descriptor socket_;
   Alarm alarm_;
+  proto::AdaptiveSpin spin_;  // of who is in wait()
   std::deque<Message> outbox_;
   bool lacks_room_ = false;
   proto::LineBuffer lines_{kMaxReplyBytes};

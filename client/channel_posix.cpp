@@ -112,8 +112,10 @@ std::expected<Channel::Intake, proto::Error> Channel::receive() {
   return received->bytes == buffer.size() ? Intake::more : Intake::none;
 }
 
-void Channel::wait(TimePoint until, bool to_write) const {
-  alarm_.sleep(socket_.get(), {true, to_write}, until);
+void Channel::wait(TimePoint until, bool to_write) {
+  const Alarm::Interest interest{true, to_write};
+  const auto look = [&] { return alarm_.sleep(socket_.get(), interest, TimePoint()); };
+  if (!spin_(look)) alarm_.sleep(socket_.get(), interest, until);
 }
 
 void Channel::close() {

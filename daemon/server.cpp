@@ -29,6 +29,7 @@
 #include "daemon/local_devices.hpp"
 #include "daemon/log.hpp"
 #include "daemon/session.hpp"
+#include "proto/adaptive_spin.hpp"
 #include "proto/codec.hpp"
 #include "proto/descriptor.hpp"
 #include "proto/transport.hpp"
@@ -45,6 +46,8 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 // How many sessions have their turn before accepting, deadlines and other threads have theirs. More
 // would not be faster.
 constexpr std::size_t kTalkAtOnce = 64;
+// The same for sessions that are waited for a moment longer.
+constexpr std::size_t kTalkAtOnceMore = 16;
 // To end one takes up to 20 µs. Whoever lives does not wait for thousands that die at once (C15).
 constexpr std::size_t kEndsAtOnce = 16;
 // How long those who knew the daemon before this one are waited for (C9): clients try to come back
@@ -83,6 +86,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
  private:
   void take_over(std::vector<Inherited::Named> kept);
   void serve();
+  void linger();
   asio::awaitable<void> watch_mounts();
   asio::awaitable<void> beat(std::chrono::microseconds period);
   void await(Watches& watches, asio::posix::stream_descriptor& ready);
@@ -108,6 +112,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   asio::steady_timer timer_;
   Monotonic armed_ = Monotonic::max();
   bool settle_posted_ = false;
+  proto::AdaptiveSpin spin_;
   std::vector<char> buffer_;
   SessionId last_session_ = 0;
   std::vector<SessionId> to_flush_;
@@ -202,7 +207,22 @@ void Server::Loop::serve() {
   if (const auto period = manager_.heartbeat()) {
     asio::co_spawn(context_, beat(*period), asio::detached);
   }
-  context_.run();
+  while (!context_.stopped()) {
+    context_.run_one();
+    linger();
+  }
+}
+
+// Who has just been answered speaks again soon, mostly.
+void Server::Loop::linger() {
+  std::size_t turns = 0;
+  const auto look = [&] {
+    const std::size_t had = talk_.serve();
+    turns += had;
+    return had > 0;
+  };
+  while (turns < kTalkAtOnceMore && spin_(look)) {
+  }
 }
 
 Instant Server::Loop::now() const {

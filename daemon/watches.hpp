@@ -66,8 +66,8 @@ class Watches {
   [[nodiscard]] int descriptor() const { return epoll_.get(); }
 
   // Calls those that are ready, none twice before all others, and no more than `at_once`, those who
-  // only move away not counted: whoever is not of this set has his turn after.
-  void serve();
+  // only move away not counted: whoever is not of this set has his turn after. Says how many.
+  std::size_t serve();
 
  private:
   friend Watch;

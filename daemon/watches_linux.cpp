@@ -43,7 +43,7 @@ Watches::Watches(std::size_t at_once) : epoll_(::epoll_create1(EPOLL_CLOEXEC)), 
   if (!epoll_) throw std::system_error(errno, std::generic_category(), "epoll_create1");
 }
 
-void Watches::serve() {
+std::size_t Watches::serve() {
   const std::size_t most = at_hand_.size();
   for (turns_ = 0; turns_ < most;) {
     const int come = ::epoll_wait(epoll_.get(), at_hand_.data(), static_cast<int>(most), 0);
@@ -56,6 +56,7 @@ void Watches::serve() {
     }
     if (end_ < most) break;
   }
+  return turns_;
 }
 
 void Watches::forget(const Watch& watch) {
