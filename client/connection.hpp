@@ -47,6 +47,7 @@
 #include <variant>
 #include <vector>
 
+#include "client/adaptive_mutex.hpp"
 #include "client/backoff.hpp"
 #include "client/claim.hpp"
 #include "client/deadline.hpp"
@@ -193,7 +194,7 @@ class Connection {
   const Sockets sockets_;
   Custody& custody_;
   Herald& herald_;
-  std::mutex mutex_;
+  AdaptiveMutex mutex_;
 
   // The session.
   std::shared_ptr<Channel> channel_;  // shared with who polls it without the mutex; null: none
