@@ -169,6 +169,7 @@ class Connection {
   // What the daemon says: connection_replies.cpp.
   void receive();
   std::optional<proto::Error> read_and_deliver();
+  std::optional<proto::Error> deliver_lines();
   std::optional<proto::Error> deliver(proto::Reply reply);
   proto::Error refused_hello(const proto::Failure& failure) const;
   bool drop_answer_to_query(std::string_view line);

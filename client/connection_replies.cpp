@@ -36,24 +36,29 @@ void Connection::receive() {
 std::optional<Error> Connection::read_and_deliver() {
   for (;;) {
     const auto intake = channel_->receive();
-    for (;;) {  // also where there is an error: lines that were put back may be there
-      const auto line = channel_->next_line();
-      if (!line) return Error{Errc::connection_lost, line.error().message};
-      if (!*line) break;
-      try {
-        auto reply = proto::decode_reply(**line);
-        if (!reply) return Error{Errc::connection_lost, reply.error().message};
-        if (auto end = deliver(std::move(*reply))) return end;
-      } catch (const std::bad_alloc&) {
-        if (drop_answer_to_query(**line)) continue;
-        channel_->put_line_back();
-        throw;
-      }
-    }
+    // Also where there is an error: lines that were put back may be there.
+    if (auto end = deliver_lines()) return end;
     if (!intake) return intake.error();
     if (*intake == Channel::Intake::none) return std::nullopt;
     if (*intake == Channel::Intake::closed) {
       return complaint_.value_or(Error{Errc::connection_lost, "locketd closed it"});
+    }
+  }
+}
+
+std::optional<Error> Connection::deliver_lines() {
+  for (;;) {
+    const auto line = channel_->next_line();
+    if (!line) return Error{Errc::connection_lost, line.error().message};
+    if (!*line) return std::nullopt;
+    try {
+      auto reply = proto::decode_reply(**line);
+      if (!reply) return Error{Errc::connection_lost, reply.error().message};
+      if (auto end = deliver(std::move(*reply))) return end;
+    } catch (const std::bad_alloc&) {
+      if (drop_answer_to_query(**line)) continue;
+      channel_->put_line_back();
+      throw;
     }
   }
 }

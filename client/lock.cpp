@@ -107,7 +107,7 @@ void Lock::look_for_losses() const noexcept try {
     lose_hold(token, process_.custody, process_.herald);
   }
 } catch (const std::bad_alloc&) {
-  // Then it is not known to be lost, and the next daemon will tell.
+  return;  // then it is not known to be lost, and the next daemon will tell
 }
 
 proto::Token Lock::known_token() const {
