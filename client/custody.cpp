@@ -1,7 +1,5 @@
 #include "client/custody.hpp"
 
-#include <fcntl.h>
-
 #include <iterator>
 #include <ranges>
 
@@ -89,14 +87,6 @@ void Custody::with(proto::Token token, const std::function<void(const Hold&)>& l
   const std::lock_guard lock(mutex_);
   const auto found = holds_.find(token);
   if (found != holds_.end() && !found->second.hold.lost) look(found->second.hold);
-}
-
-proto::Descriptor Custody::copy(proto::Token token) const {
-  proto::Descriptor copy;
-  with(token, [&](const Hold& hold) {
-    copy.reset(::fcntl(hold.claim.descriptor.get(), F_DUPFD_CLOEXEC, 0));
-  });
-  return copy;
 }
 
 Custody::Owner Custody::lose(proto::Token token) noexcept {

@@ -81,10 +81,6 @@ class Custody {
   // it is gone or lost.
   void with(proto::Token token, const std::function<void(const Hold&)>& look) const;
 
-  // Another descriptor of that hold's open file, to look at without keeping others waiting. None
-  // when it is gone or lost, or where there is no descriptor to be had.
-  [[nodiscard]] proto::Descriptor copy(proto::Token token) const;
-
   // The kernel says that it is gone. Whose it was; null where nobody knows of it.
   Owner lose(proto::Token token) noexcept;
 

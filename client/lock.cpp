@@ -102,9 +102,10 @@ proto::Token Lock::token() const {
 void Lock::look_for_losses() const noexcept try {
   if (!process_.connection.is_in_doubt()) return;
   while (const proto::Token token = known_token()) {
-    const proto::Descriptor file = process_.custody.copy(token);
-    if (!file || !is_lock_lost(file.get())) return;
+    if (!is_lock_lost(process_.custody, token)) return;
     lose_hold(token, process_.custody, process_.herald);
+    // It may have this one in its books already, and others would wait for it.
+    process_.connection.notify(proto::Release{token});
   }
 } catch (const std::bad_alloc&) {
   return;  // then it is not known to be lost, and the next daemon will tell

@@ -209,19 +209,21 @@ void Server::Loop::serve() {
   }
   while (!context_.stopped()) {
     context_.run_one();
+    context_.poll();
     linger();
   }
 }
 
-// Who has just been answered speaks again soon, mostly.
+// Who has just been answered speaks again soon, mostly. Nobody else has anything to do meanwhile,
+// and when somebody has, it does not last long.
 void Server::Loop::linger() {
   std::size_t turns = 0;
   const auto look = [&] {
-    const std::size_t had = talk_.serve();
+    const std::size_t had = talk_.serve(kTalkAtOnceMore);
     turns += had;
     return had > 0;
   };
-  while (turns < kTalkAtOnceMore && spin_(look)) {
+  while (turns < kTalkAtOnceMore && !settle_posted_ && spin_(look)) {
   }
 }
 

@@ -65,9 +65,11 @@ class Watches {
   // Readable while any of them has something to call for.
   [[nodiscard]] int descriptor() const { return epoll_.get(); }
 
-  // Calls those that are ready, none twice before all others, and no more than `at_once`, those who
-  // only move away not counted: whoever is not of this set has his turn after. Says how many.
-  std::size_t serve();
+  // Calls those that are ready, none twice before all others, and no more than `most`, which is
+  // `at_once` at most, those who only move away not counted: whoever is not of this set has his
+  // turn after. Says how many.
+  std::size_t serve(std::size_t most);
+  std::size_t serve() { return serve(at_hand_.size()); }
 
  private:
   friend Watch;

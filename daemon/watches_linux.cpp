@@ -43,8 +43,7 @@ Watches::Watches(std::size_t at_once) : epoll_(::epoll_create1(EPOLL_CLOEXEC)), 
   if (!epoll_) throw std::system_error(errno, std::generic_category(), "epoll_create1");
 }
 
-std::size_t Watches::serve() {
-  const std::size_t most = at_hand_.size();
+std::size_t Watches::serve(std::size_t most) {
   for (turns_ = 0; turns_ < most;) {
     const int come = ::epoll_wait(epoll_.get(), at_hand_.data(), static_cast<int>(most), 0);
     end_ = come < 0 ? 0 : static_cast<std::size_t>(come);

@@ -68,6 +68,28 @@ int code_of_release(file_lock& lock) {
   return locket_release(lock.native_handle(), nullptr);
 }
 
+// While no daemon is there, it is the kernel that is asked whether a lock is held.
+TEST_F(Fork, A_child_has_nothing_of_a_file_that_is_just_looked_at_C10) {
+  file_lock lock(path);
+  lock.lock();
+  daemon.kill();
+  std::jthread asking([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) EXPECT_TRUE(lock.is_held());
+  });
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(in_child([&] {
+                for (const auto& fd : std::filesystem::directory_iterator("/proc/self/fd")) {
+                  std::error_code error;
+                  if (std::filesystem::read_symlink(fd, error) == path) return 1;
+                }
+                return 0;
+              }),
+              0);
+  }
+  asking.request_stop();
+  daemon.start();
+}
+
 TEST_F(Fork, A_child_holds_nothing_and_cannot_release_it_C10) {
   file_lock lock(path);
   file_lock same(path);

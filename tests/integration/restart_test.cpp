@@ -198,6 +198,27 @@ TEST_F(Restart, A_lock_that_somebody_unlocked_is_known_to_be_lost_while_no_daemo
   asked.release();
 }
 
+// Not all that the process holds is in the daemon's books, so that the library asks the kernel.
+TEST_F(Restart, What_is_found_lost_is_held_in_no_books_C9) {
+  file_lock lost(path);
+  file_lock second(folder / "second");
+  file_lock third(folder / "third");
+  for (file_lock* lock : {&lost, &second, &third}) lock->lock();
+  daemon.kill();
+  ::setenv("LOCKETD_MAX_HELD_PER_USER", "2", 1);
+  daemon.start();
+  ::unsetenv("LOCKETD_MAX_HELD_PER_USER");
+  const auto held = [&] {
+    std::vector<std::string> paths;
+    for (const Json& row : RawClient(daemon.socket()).list()) paths.push_back(row["path"]);
+    return paths;
+  };
+  ASSERT_TRUE(eventually([&] { return held() == std::vector{lost.path(), second.path()}; }));
+  unlock_by_force(path);
+  EXPECT_FALSE(lost.is_held());
+  EXPECT_TRUE(eventually([&] { return held() == std::vector{second.path(), third.path()}; }));
+}
+
 TEST_F(Restart, A_command_that_waits_for_its_lock_gets_it_from_the_next_daemon_C9) {
   ASSERT_TRUE(says(start("lock " + path).line(), "held"));
   Child command(locketctl({"run", path, "sh", "-c", "echo running; read line"}));
