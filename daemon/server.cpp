@@ -47,7 +47,7 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 // would not be faster.
 constexpr std::size_t kTalkAtOnce = 64;
 // The same for sessions that are waited for a moment longer.
-constexpr std::size_t kTalkAtOnceMore = 16;
+constexpr std::size_t kTurnsWhileLingering = 16;
 // To end one takes up to 20 µs. Whoever lives does not wait for thousands that die at once (C15).
 constexpr std::size_t kEndsAtOnce = 16;
 // How long those who knew the daemon before this one are waited for (C9): clients try to come back
@@ -219,11 +219,11 @@ void Server::Loop::serve() {
 void Server::Loop::linger() {
   std::size_t turns = 0;
   const auto look = [&] {
-    const std::size_t had = talk_.serve(kTalkAtOnceMore);
+    const std::size_t had = talk_.serve(kTurnsWhileLingering);
     turns += had;
     return had > 0;
   };
-  while (turns < kTalkAtOnceMore && !settle_posted_ && spin_(look)) {
+  while (turns < kTurnsWhileLingering && !settle_posted_ && spin_(look)) {
   }
 }
 

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "proto/command_line.hpp"
 #include "tests/bench/run.hpp"
 
 namespace locket::bench {
@@ -21,7 +22,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
     cases += fmt::format("  {:<12} {}\n", one.name, one.what);
   }
 
-  CLI::App app{"Measures locketd beside others, in turns, and shows ratios."};
+  CLI::App app{"Measures locketd beside others, in turns, and shows ratios.", "locket_bench"};
   app.name("locket_bench");
   app.footer(cases + "A value is the median of all rounds, each of which gives all sides a turn.");
   app.add_flag("--quick", options.quick, "A little of everything, to see that it works");
@@ -36,7 +37,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     exit_status = error.get_exit_code() == 0 ? app.exit(error) : EX_USAGE;
-    if (exit_status != 0) fmt::print(stderr, "locket_bench: {}\n", error.what());
+    if (exit_status != 0) fmt::print(stderr, "locket_bench: {}\n", proto::complaint(app, error));
     return std::nullopt;
   }
   if (options.quick && rounds->count() == 0) options.rounds = kQuickRounds;

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <random>
 
+#include "proto/command_line.hpp"
+
 namespace locket::chaos {
 
 std::optional<Options> parse_options(int argc, const char* const* argv, int& exit_status) {
@@ -18,7 +20,8 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   bool break_exclusion = false;
   bool break_order = false;
 
-  CLI::App app{"Kills, stops and restarts locketd and its clients, and sees that nothing is lost."};
+  CLI::App app{"Kills, stops and restarts locketd and its clients, and sees that nothing is lost.",
+               "locket_chaos"};
   app.name("locket_chaos");
   app.footer(
       "The same seed brings the same faults, though not at the same moments.\n"
@@ -47,7 +50,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     exit_status = error.get_exit_code() == 0 ? app.exit(error) : EX_USAGE;
-    if (exit_status != 0) fmt::print(stderr, "locket_chaos: {}\n", error.what());
+    if (exit_status != 0) fmt::print(stderr, "locket_chaos: {}\n", proto::complaint(app, error));
     return std::nullopt;
   }
   options.daemon_faults = !no_daemon_kills;
