@@ -24,6 +24,8 @@ struct BadRequest {
 };
 
 std::string encode(const Request& request);
+std::string encode(const std::optional<RequestId>& id, const Call& call);
+std::string encode(RequestId id, const Acquire& acquire);
 std::string encode(const Reply& reply);
 void append(std::string& out, const Reply& reply);
 

@@ -2,8 +2,10 @@
 
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,10 +14,15 @@ namespace locket::proto {
 
 // `text` is valid UTF-8: escaped text is.
 inline void append_quoted(std::string& out, std::string_view text) {
+  constexpr auto kSpecial = [](char c) { return c == '"' || c == '\\'; };
   out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
+  for (;;) {
+    const auto* const special = std::ranges::find_if(text, kSpecial);
+    out.append(text.begin(), special);
+    if (special == text.end()) break;
+    out += '\\';
+    out += *special;
+    text.remove_prefix(static_cast<std::size_t>(special + 1 - text.begin()));
   }
   out += '"';
 }

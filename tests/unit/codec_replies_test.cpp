@@ -90,6 +90,29 @@ TEST(CodecReplies, A_grant_is_the_same_with_and_without_an_id) {
             R"({"jsonrpc":"2.0","id":null,"result":{"token":9}})");
 }
 
+TEST(CodecReplies, White_space_changes_nothing_of_a_grant) {
+  for (const std::string line : {
+           R"({"jsonrpc":"2.0","id":1,"result":{"token":7}})",
+           R"({"jsonrpc":"2.0","id":1,"result":{"token":18446744073709551615}})",
+           R"({"jsonrpc":"2.0","id":1,"result":{"token":18446744073709551616}})",
+           R"({"jsonrpc":"2.0","id":1,"result":{"token":07}})",
+           R"({"jsonrpc":"2.0","id":1,"result":{"token":-7}})",
+           R"({"jsonrpc":"2.0","id":1,"result":{"token":7.5}})",
+           R"({"jsonrpc":"2.0","id":01,"result":{"token":7}})",
+           R"({"jsonrpc":"2.0","id":1,"result":{"token":7},"more":1})",
+           R"({"jsonrpc":"2.0","id":1,"result":{"token":7,"more":1}})",
+           R"({"jsonrpc":"2.0","id":1,"result":{"token":7}}x)",
+           R"({"jsonrpc":"2.0","id":1,"result":{"token":7})",
+           R"({"jsonrpc":"2.0","id":1,"result":{"token":}})",
+       }) {
+    const auto tight = decode_reply(line);
+    const auto loose = decode_reply("{ " + line.substr(1));
+    ASSERT_EQ(tight.has_value(), loose.has_value()) << line;
+    if (!tight) continue;
+    EXPECT_EQ(encode(*tight), encode(*loose));
+  }
+}
+
 TEST(CodecReplies, Welcome_comes_back) {
   const auto welcome = round_trip(Welcome{.protocol = 1, .server = "locketd 1", .pid = 42});
   EXPECT_EQ(welcome.protocol, 1);
