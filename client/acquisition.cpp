@@ -43,7 +43,8 @@ std::expected<void, Failure> Acquisition::ask() {
   if (!file) return std::unexpected(Failure{std::move(file.error()), std::nullopt});
   file_ = file->id;
 
-  Claim claim{proto::escape(wish_.path), wish_.mode, wish_.reason, file_,
+  Claim claim{{proto::escape(wish_.path), wish_.mode, wish_.timeout, wish_.reason},
+              file_,
               std::move(file->descriptor)};
   if (wish_.timeout) claim.deadline = deadline_;
   claim.at_once = wish_.timeout == proto::Seconds::zero();

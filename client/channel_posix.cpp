@@ -102,9 +102,10 @@ bool Channel::withdraw(proto::RequestId id) {
 }
 
 std::expected<Channel::Intake, proto::Error> Channel::receive() {
-  std::array<char, 16384> buffer;  // not cleared: that takes longer than the rest of this
-  proto::Descriptors unwanted;     // a daemon sends none; closed here if it does
-  lines_.reserve(buffer.size());   // what has been read, nobody could read again
+  std::array<char, 2048>
+      buffer;  // for one line, mostly, so that fewer pages of the stack are touched
+  proto::Descriptors unwanted;    // a daemon sends none; closed here if it does
+  lines_.reserve(buffer.size());  // what has been read, nobody could read again
   const auto received = proto::try_receive(socket_.get(), buffer, unwanted);
   if (!received) return std::unexpected(received.error());
   if (received->closed) return Intake::closed;

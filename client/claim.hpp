@@ -7,7 +7,6 @@
 #pragma once
 
 #include <optional>
-#include <string>
 
 #include "client/deadline.hpp"
 #include "proto/descriptor.hpp"
@@ -16,9 +15,7 @@
 namespace locket::client {
 
 struct Claim {
-  std::string path;  // escaped
-  proto::Mode mode = proto::Mode::exclusive;
-  std::string reason;  // escaped
+  proto::Acquire asked;  // its timeout: what was left when it was told last
   proto::FileId file;
   proto::Descriptor descriptor;
   std::optional<TimePoint> deadline = {};  // waiting only; none: for ever

@@ -84,17 +84,17 @@ std::expected<Pending, Error> Connection::start(const proto::Call& call, TimePoi
       return std::unexpected(connected.error());
     }
     slot->id = ++last_id_;
-    const std::string line = proto::encode(proto::Request{slot->id, call});
-    pending_.emplace(slot->id, slot.get());
+    const std::string line = proto::encode(slot->id, call);
+    pending_.emplace_back(slot->id, slot.get());
     std::expected<void, Error> sent;
     try {
       sent = send(line, slot->id, -1);
     } catch (const std::bad_alloc&) {
-      pending_.erase(slot->id);
+      drop(*slot);
       throw;
     }
     if (sent) return Pending(*this, std::move(slot));
-    pending_.erase(slot->id);
+    drop(*slot);
     slot->answer.reset();
     // A connection that was made earlier may have ended unnoticed, when nobody waited on it.
     // Nothing of this call went out then, so that a new one may take it.
@@ -109,7 +109,7 @@ std::expected<Pending, Error> Connection::start(Claim claim, TimePoint until) {
   UniqueLock lock(mutex_);
   // In the table before it is sent, so that a session that begins tells it with the others.
   slot.id = ++last_id_;
-  pending_.emplace(slot.id, &slot);
+  pending_.emplace_back(slot.id, &slot);
   std::expected<void, Error> done;
   while (done && !slot.answer && (channel_ == nullptr || slot.session != session_)) {
     done = ensure_connected(lock, until);
@@ -118,10 +118,8 @@ std::expected<Pending, Error> Connection::start(Claim claim, TimePoint until) {
     if (!done || slot.answer || slot.session == session_) continue;
     keeper_.start();
     slot.first_session = slot.session = session_;
-    const proto::Acquire request{slot.claim->path, slot.claim->mode,
-                                 slot.claim->deadline.transform(left_until), slot.claim->reason};
-    done = send(proto::encode(proto::Request{slot.id, request}), slot.id,
-                slot.claim->descriptor.get());
+    slot.claim->asked.timeout = slot.claim->deadline.transform(left_until);
+    done = send(proto::encode(slot.id, slot.claim->asked), slot.id, slot.claim->descriptor.get());
     // Where the session has ended before any of this went out, the claim is still here for the next
     // one, which may be with another daemon.
     if (!done && done.error().code == Errc::connection_lost) {
@@ -153,7 +151,7 @@ std::expected<proto::Answer, Error> Connection::call(const proto::Call& call, Ti
 
 void Connection::notify(const proto::Call& call) noexcept {
   try {
-    const std::string line = proto::encode(proto::Request{std::nullopt, call});
+    const std::string line = proto::encode(std::nullopt, call);
     const UniqueLock lock(mutex_);
     if (channel_ != nullptr) std::ignore = send(line, 0, -1);
   } catch (const std::bad_alloc&) {
@@ -236,7 +234,7 @@ std::optional<proto::Answer> Connection::wait(Slot& slot, TimePoint until) {
     } else {
       sit_out(lock, slot, until);
     }
-    if (Clock::now() >= until) break;
+    if (!slot.answer && Clock::now() >= until) break;
   }
   return std::exchange(slot.answer, std::nullopt);
 }
@@ -279,10 +277,11 @@ void Connection::sit_out(UniqueLock& lock, Slot& slot, TimePoint until) {
     if (channel_ != nullptr) return;
     until = std::min(until, reconnecting_.due());
   }
+  if (!slot.wake) slot.wake.emplace();
   if (until == kNever) {
-    slot.wake.wait(lock);
+    slot.wake->wait(lock);
   } else {
-    slot.wake.wait_until(lock, until);
+    slot.wake->wait_until(lock, until);
   }
 }
 
@@ -290,7 +289,7 @@ void Connection::sit_out(UniqueLock& lock, Slot& slot, TimePoint until) {
 void Connection::promote() {
   for (const auto& [id, slot] : pending_) {
     if (!slot->waiting) continue;
-    slot->wake.notify_one();
+    slot->wake_follower();
     return;
   }
   if (has_unsent() || !reclaims_.empty() || !refused_.empty()) keeper_.alert();
@@ -334,7 +333,7 @@ void Connection::flush() {
     refused_.clear();
   }
   while (!owed_.empty()) {
-    std::ignore = channel_->send(0, proto::encode(proto::Request{{}, owed_.back()}), -1);
+    std::ignore = channel_->send(0, proto::encode(std::nullopt, owed_.back()), -1);
     owed_.pop_back();
   }
   tell_claims();

@@ -44,6 +44,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -147,6 +148,8 @@ class Connection {
 
   class Attendance;
 
+  using PendingCall = std::pair<proto::RequestId, Slot*>;
+
   // What of the claims is still to be told on this session.
   using Untold = std::variant<proto::Token, Slot*>;
 
@@ -170,12 +173,13 @@ class Connection {
   void receive();
   std::optional<proto::Error> read_and_deliver();
   std::optional<proto::Error> deliver_lines();
-  std::optional<proto::Error> deliver(proto::Reply reply);
+  std::optional<proto::Error> deliver(proto::Reply& reply);  // and takes it
   proto::Error refused_hello(const proto::Failure& failure) const;
   bool drop_answer_to_query(std::string_view line);
-  void settle(proto::RequestId id, proto::Answer answer);
-  void finish(Slot& slot, proto::Answer answer);
+  void settle(proto::RequestId id, proto::Answer&& answer);
+  void finish(Slot& slot, proto::Answer&& answer);
   void retry_later(Untold claim);
+  [[nodiscard]] Slot* find(proto::RequestId id) const;
   bool drop(Slot& slot);
   void settle_reclaim(proto::Token token, const proto::Answer& answer);
 
@@ -211,7 +215,7 @@ class Connection {
 
   // Calls.
   proto::RequestId last_id_ = 0;
-  std::map<proto::RequestId, Slot*> pending_;  // unanswered ones, oldest first
+  std::vector<PendingCall> pending_;  // unanswered ones, oldest first
   Slot* leader_ = nullptr;
   bool leader_sleeps_ = false;  // in poll(2), where only its channel wakes it
 

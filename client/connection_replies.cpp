@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -54,7 +55,7 @@ std::optional<Error> Connection::deliver_lines() {
     try {
       auto reply = proto::decode_reply(**line);
       if (!reply) return Error{Errc::connection_lost, reply.error().message};
-      if (auto end = deliver(std::move(*reply))) return end;
+      if (auto end = deliver(*reply)) return end;
     } catch (const std::bad_alloc&) {
       if (drop_answer_to_query(**line)) continue;
       channel_->put_line_back();
@@ -68,15 +69,14 @@ std::optional<Error> Connection::deliver_lines() {
 bool Connection::drop_answer_to_query(std::string_view line) {
   const auto id = proto::id_of_reply(line);
   if (!id || *id == hello_ || reclaims_.contains(*id)) return false;
-  const auto found = pending_.find(*id);
-  if (found == pending_.end()) return true;  // given up
-  Slot& slot = *found->second;
-  if (slot.claim) return false;
-  finish(slot, no_memory());
+  Slot* const slot = find(*id);
+  if (slot == nullptr) return true;  // given up
+  if (slot->claim) return false;
+  finish(*slot, no_memory());
   return true;
 }
 
-std::optional<Error> Connection::deliver(proto::Reply reply) {
+std::optional<Error> Connection::deliver(proto::Reply& reply) {
   auto* failure = std::get_if<proto::Failure>(&reply.answer);
   if (!reply.id) {
     // About no request of ours that it could read. It says why it hangs up when it does.
@@ -105,12 +105,10 @@ Error Connection::refused_hello(const proto::Failure& failure) const {
   return error;
 }
 
-void Connection::settle(proto::RequestId id, proto::Answer answer) {
-  const auto found = pending_.find(id);
+void Connection::settle(proto::RequestId id, proto::Answer&& answer) {
+  Slot* const asked = find(id);
   if (const auto* waiting = std::get_if<proto::Waiting>(&answer)) {
-    if (found != pending_.end() && found->second->claim) {
-      found->second->claim->ticket = waiting->ticket;
-    }
+    if (asked != nullptr && asked->claim) asked->claim->ticket = waiting->ticket;
     return;
   }
   if (const auto reclaim = reclaims_.find(id); reclaim != reclaims_.end()) {
@@ -118,8 +116,8 @@ void Connection::settle(proto::RequestId id, proto::Answer answer) {
     reclaims_.erase(reclaim);
     return;
   }
-  if (found == pending_.end()) return;  // given up
-  Slot& slot = *found->second;
+  if (asked == nullptr) return;  // given up
+  Slot& slot = *asked;
   if (slot.claim) {
     const auto* failure = std::get_if<proto::Failure>(&answer);
     // It was let in by an earlier daemon, so that it is not turned away for a new one's want of
@@ -138,13 +136,13 @@ void Connection::settle(proto::RequestId id, proto::Answer answer) {
   finish(slot, std::move(answer));
 }
 
-void Connection::finish(Slot& slot, proto::Answer answer) {
+void Connection::finish(Slot& slot, proto::Answer&& answer) {
   drop(slot);
   slot.answer = std::move(answer);
   // Somebody else may have read what the leader waits for: the keeper in its turn, or who failed to
   // send. That is no event for a leader who sleeps in poll(2).
   if (&slot == leader_ && leader_sleeps_) channel_->wake();
-  slot.wake.notify_one();
+  slot.wake_follower();
 }
 
 void Connection::retry_later(Untold claim) {
@@ -153,9 +151,16 @@ void Connection::retry_later(Untold claim) {
   if (leader_sleeps_) channel_->wake();
 }
 
+// Null where it has been answered or given up.
+Connection::Slot* Connection::find(proto::RequestId id) const {
+  const auto found = std::ranges::lower_bound(pending_, id, {}, &PendingCall::first);
+  return found != pending_.end() && found->first == id ? found->second : nullptr;
+}
+
 // Out of all tables. Says whether the daemon of this session does not know of it yet.
 bool Connection::drop(Slot& slot) {
-  pending_.erase(slot.id);
+  const auto found = std::ranges::lower_bound(pending_, slot.id, {}, &PendingCall::first);
+  if (found != pending_.end() && found->first == slot.id) pending_.erase(found);
   std::erase(refused_, Untold(&slot));
   return std::erase(untold_, Untold(&slot)) > 0;
 }

@@ -45,9 +45,21 @@ Error absent(const Error& error) {
           error.os_error};
 }
 
+proto::Reclaim reclaim_of(const Claim& claim, std::optional<proto::Token> token) {
+  const auto& [path, mode, timeout, reason] = claim.asked;
+  return {path,
+          mode,
+          token ? std::nullopt : timeout,
+          reason,
+          token,
+          claim.ticket,
+          proto::Seconds(Clock::now() - claim.since)};
+}
+
 }  // namespace
 
 std::expected<void, Error> Connection::ensure_connected(UniqueLock& lock, TimePoint until) {
+  if (channel_ != nullptr) return {};
   const TimePoint began = Clock::now();
   Backoff backoff;
   while (channel_ == nullptr) {
@@ -100,8 +112,7 @@ std::expected<void, Error> Connection::begin_session(Found found) {
 
 // Says who we are, and lists what is to be told.
 std::expected<void, Error> Connection::greet() {
-  if (auto sent = send(proto::encode(proto::Request{hello_, hello()}), hello_, -1); !sent)
-    return sent;
+  if (auto sent = send(proto::encode(hello_, hello()), hello_, -1); !sent) return sent;
   if (detached_) {
     const proto::Request request{++last_id_, *detached_};
     if (auto sent = send(proto::encode(request), *request.id, -1); !sent) return sent;
@@ -148,7 +159,7 @@ void Connection::end_session(Error error) {
       return false;
     }
     slot.answer = parted();
-    slot.wake.notify_one();
+    slot.wake_follower();
     return true;
   });
 }
@@ -188,32 +199,23 @@ void Connection::tell_claims() {
 // To a daemon that comes after the one which knew the claim, it is a reclaim, but for one that does
 // not wait: that has no place to lose.
 std::expected<bool, Error> Connection::tell(Slot& slot) {
-  const Claim& claim = *slot.claim;
-  const auto left = claim.deadline.transform(left_until);
-  proto::Call call = proto::Acquire{claim.path, claim.mode, left, claim.reason};
-  if (slot.first_session != slot.session && !claim.at_once) {
-    call = proto::Reclaim{claim.path,
-                          claim.mode,
-                          left,
-                          claim.reason,
-                          std::nullopt,
-                          claim.ticket,
-                          proto::Seconds(Clock::now() - claim.since)};
-  }
-  return channel_->try_send(slot.id, proto::encode(proto::Request{slot.id, std::move(call)}),
-                            claim.descriptor.get());
+  Claim& claim = *slot.claim;
+  claim.asked.timeout = claim.deadline.transform(left_until);
+  const bool known = slot.first_session != slot.session && !claim.at_once;
+  const std::string line = known ? proto::encode(slot.id, reclaim_of(claim, std::nullopt))
+                                 : proto::encode(slot.id, claim.asked);
+  return channel_->try_send(slot.id, line, claim.descriptor.get());
 }
 
 std::expected<bool, Error> Connection::tell(proto::Token token) {
   std::expected<bool, Error> told = true;  // where it has been released, there is nothing to tell
   custody_.with(token, [&](const Hold& hold) {
     const Claim& claim = hold.claim;
-    const proto::Request request{
-        ++last_id_, proto::Reclaim{claim.path, claim.mode, std::nullopt, claim.reason, token,
-                                   claim.ticket, proto::Seconds(Clock::now() - claim.since)}};
+    const proto::RequestId id = ++last_id_;
     // Memory for it first: what has been told must not be told again.
-    std::map<proto::RequestId, proto::Token> reclaim{{*request.id, token}};
-    told = channel_->try_send(*request.id, proto::encode(request), claim.descriptor.get());
+    std::map<proto::RequestId, proto::Token> reclaim{{id, token}};
+    told =
+        channel_->try_send(id, proto::encode(id, reclaim_of(claim, token)), claim.descriptor.get());
     if (told && *told) reclaims_.merge(reclaim);
   });
   return told;

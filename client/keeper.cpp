@@ -10,7 +10,7 @@
 namespace locket::client {
 namespace {
 
-// For a buffer of 16 KiB and the reading of one line, many times over.
+// For a buffer of 2 KiB and the reading of one line, many times over.
 constexpr std::size_t kStack = std::size_t{256} << 10;
 
 }  // namespace

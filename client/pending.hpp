@@ -34,8 +34,12 @@ struct Pending::Slot {
 
   proto::RequestId id = 0;
   std::optional<proto::Answer> answer;
-  bool waiting = false;  // somebody is in wait()
-  std::condition_variable wake;
+  bool waiting = false;                         // somebody is in wait()
+  std::optional<std::condition_variable> wake;  // of who has slept as a follower
+
+  void wake_follower() {
+    if (wake) wake->notify_one();
+  }
 
   std::optional<Claim> claim;       // of a call for a lock
   std::uint64_t first_session = 0;  // on which the claim was told, or is to be; 0: none yet

@@ -155,7 +155,7 @@ TEST_F(ReclaimTest, A_grant_that_the_daemon_sent_before_it_died_counts_C9) {
 }
 
 TEST_F(ReclaimTest, A_grant_that_nobody_has_taken_yet_is_told_as_held_C9) {
-  Claim claim{path, {}, {}, {}, proto::open_lock_file(path).value()};
+  Claim claim{{.path = path, .timeout = {}, .reason = {}}, {}, proto::open_lock_file(path).value()};
   auto pending = process.connection.start(std::move(claim), kNever).value();
   daemon.welcome();
   daemon.reply(daemon.next().id, proto::Grant{7});
@@ -168,7 +168,7 @@ TEST_F(ReclaimTest, A_grant_that_nobody_has_taken_yet_is_told_as_held_C9) {
 }
 
 TEST_F(ReclaimTest, A_grant_that_nobody_wants_any_more_is_released) {
-  Claim claim{path, {}, {}, {}, proto::open_lock_file(path).value()};
+  Claim claim{{.path = path, .timeout = {}, .reason = {}}, {}, proto::open_lock_file(path).value()};
   auto pending = process.connection.start(std::move(claim), kNever).value();
   auto other = process.connection.start(proto::Status{}, kNever).value();
   daemon.welcome();
@@ -360,7 +360,7 @@ TEST_F(ReclaimTest, Thousands_of_claims_come_back_through_a_socket_that_holds_hu
   constexpr proto::Token kHolds = 2000;
   for (proto::Token token = 1; token <= kHolds; ++token) {
     Claim claim;
-    claim.path = "/srv/" + std::string(500, 'x');
+    claim.asked.path = "/srv/" + std::string(500, 'x');
     process.custody.add(claim, token);
   }
   auto any = process.connection.start(proto::Status{}, kNever);
