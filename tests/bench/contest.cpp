@@ -80,6 +80,15 @@ void Contestant::take_turn(unsigned pairs) {
   figures_.operations += pairs;
 }
 
+std::optional<Contestant::CallsOfPair> Contestant::count_calls(Calls::To what, unsigned pairs) {
+  const auto client = Calls::count(what, {worker_.pid()});
+  const auto server = Calls::count(what, servers_);
+  if (!client || !server) return std::nullopt;
+  worker_.pairs(pairs);
+  return CallsOfPair{static_cast<double>(client->so_far()) / pairs,
+                     static_cast<double>(server->so_far()) / pairs};
+}
+
 void Contestant::keep_on(unsigned clients_processor, unsigned servers_processor) {
   bench::keep_on({worker_.pid()}, clients_processor);
   bench::keep_on(servers_, servers_processor);

@@ -5,9 +5,11 @@
 
 #include <sched.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "tests/bench/calls.hpp"
 #include "tests/bench/run.hpp"
 #include "tests/bench/samples.hpp"
 #include "tests/bench/worker.hpp"
@@ -21,6 +23,13 @@ class Contestant {
   Contestant(Run& run, const std::string& kind, std::string who);
 
   void take_turn(unsigned pairs);
+
+  // How many of those calls a pair takes, on either side. None where they cannot be counted.
+  struct CallsOfPair {
+    double client = 0;
+    double server = 0;
+  };
+  std::optional<CallsOfPair> count_calls(Calls::To what, unsigned pairs);
 
   // Where client and server run. The kernel by itself puts them on one processor or on two, as it
   // finds the machine; on two, each message has to wake another one.

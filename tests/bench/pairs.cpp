@@ -28,6 +28,16 @@ Result cost_of(const char* name, const Figures& figures, double total) {
           described_usage(figures)};
 }
 
+// On one processor, where nobody looks for messages that have not come yet.
+void add_calls(Run& run, Contestant& ours, const char* name, Calls::To what) {
+  const auto calls = ours.count_calls(what, run.some(kPairs));
+  if (!calls) return;
+  const std::string note =
+      fmt::format("client {:.1f} + daemon {:.1f}", calls->client, calls->server);
+  run.add({fmt::format("pair_client_{}", name), {calls->client}, Goal::none, 0, note});
+  run.add({fmt::format("pair_daemon_{}", name), {calls->server}, Goal::none, 0, note});
+}
+
 using Contestants = std::vector<Contestant*>;
 
 void compete(Run& run, const Contestants& contestants) {
@@ -75,6 +85,10 @@ void measure_pairs(Run& run) {
     }
     compete(run, with_servers);
     add_ratios(run, where, ours, redis, postgres, floor);
+    if (servers_processor == 0) {
+      add_calls(run, ours, "system_calls", Calls::To::kernel);
+      add_calls(run, ours, "allocations", Calls::To::malloc);
+    }
     for (Contestant* each : with_servers) each->let_loose();
   }
 }
