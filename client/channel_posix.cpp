@@ -102,11 +102,9 @@ bool Channel::withdraw(proto::RequestId id) {
 }
 
 std::expected<Channel::Intake, proto::Error> Channel::receive() {
-  std::array<char, 2048>
-      buffer;  // for one line, mostly, so that fewer pages of the stack are touched
-  proto::Descriptors unwanted;    // a daemon sends none; closed here if it does
+  std::array<char, 2048> buffer;  // for one line, mostly: few pages of the stack are touched
   lines_.reserve(buffer.size());  // what has been read, nobody could read again
-  const auto received = proto::try_receive(socket_.get(), buffer, unwanted);
+  const auto received = proto::try_receive(socket_.get(), buffer);
   if (!received) return std::unexpected(received.error());
   if (received->closed) return Intake::closed;
   lines_.append({buffer.data(), received->bytes});

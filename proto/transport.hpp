@@ -17,7 +17,7 @@
 namespace locket::proto {
 
 // How many bytes went out; 0 when the socket is full. The descriptor (none: -1) goes with the first
-// of them. Error::os_error is the errno of sendmsg(2).
+// of them. Error::os_error is the errno of send(2).
 std::expected<std::size_t, Error> try_send(int socket, std::string_view bytes, int descriptor);
 
 struct Received {
@@ -29,6 +29,9 @@ struct Received {
 // Fills the buffer as far as the socket has bytes; none and not closed: it has none now.
 std::expected<Received, Error> try_receive(int socket, std::span<char> buffer,
                                            Descriptors& descriptors);
+
+// The same for who wants no descriptors: the kernel closes what comes along.
+std::expected<Received, Error> try_receive(int socket, std::span<char> buffer);
 
 // A connected, non-blocking, close-on-exec socket. EAGAIN in Error::os_error: the daemon lives but
 // its backlog is full, try again.

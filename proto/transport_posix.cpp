@@ -38,6 +38,7 @@ void collect_descriptors(msghdr& message, Descriptors& descriptors) {
 }  // namespace
 
 std::expected<std::size_t, Error> try_send(int socket, std::string_view bytes, int descriptor) {
+  constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
   iovec data{const_cast<char*>(bytes.data()), bytes.size()};
   msghdr message{};
   message.msg_iov = &data;
@@ -53,7 +54,8 @@ std::expected<std::size_t, Error> try_send(int socket, std::string_view bytes, i
     std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
   }
   for (;;) {
-    const ssize_t sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = descriptor >= 0 ? ::sendmsg(socket, &message, kFlags)
+                                         : ::send(socket, bytes.data(), bytes.size(), kFlags);
     if (sent >= 0) return static_cast<std::size_t>(sent);
     if (errno == EAGAIN) return 0;
     if (errno != EINTR) return os_error("cannot send");
@@ -76,6 +78,15 @@ std::expected<Received, Error> try_receive(int socket, std::span<char> buffer,
       return Received{static_cast<std::size_t>(received), received == 0,
                       (message.msg_flags & MSG_CTRUNC) != 0};
     }
+    if (errno == EAGAIN) return Received{};
+    if (errno != EINTR) return os_error("cannot receive");
+  }
+}
+
+std::expected<Received, Error> try_receive(int socket, std::span<char> buffer) {
+  for (;;) {
+    const ssize_t received = ::recv(socket, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (received >= 0) return Received{static_cast<std::size_t>(received), received == 0, false};
     if (errno == EAGAIN) return Received{};
     if (errno != EINTR) return os_error("cannot receive");
   }

@@ -129,6 +129,20 @@ TEST_F(Transport, Several_descriptors_of_one_message_arrive_in_order) {
   for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(inode_of(received_[i]), inode_of(sent[i]));
 }
 
+TEST_F(Transport, Descriptors_that_nobody_wants_are_closed) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), 0);
+  const Descriptor reading(ends[0]);
+  Descriptor writing(ends[1]);
+  EXPECT_EQ(try_send(here_.get(), "take this", writing.get()), 9U);
+  writing.reset();
+  char byte = 0;
+  EXPECT_EQ(::read(reading.get(), &byte, 1), -1) << "it is on its way";
+  std::string bytes(100, '\0');
+  EXPECT_EQ(try_receive(there_.get(), bytes).value().bytes, 9U);
+  EXPECT_EQ(::read(reading.get(), &byte, 1), 0);
+}
+
 TEST_F(Transport, Nothing_to_receive_is_no_end) {
   EXPECT_EQ(receive(), "");
   EXPECT_FALSE(last_.closed);
