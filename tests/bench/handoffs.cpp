@@ -30,6 +30,8 @@ class Handoff {
     begin(std::move(who));
   }
 
+  [[nodiscard]] std::vector<pid_t> processes() const { return {holder_.pid(), waiter_.pid()}; }
+
   void take_turn(unsigned count, microseconds more) {
     Samples samples;
     std::uniform_int_distribution<microseconds::rep> pause(0, more.count());
@@ -72,9 +74,10 @@ class PingPong {
     figures_.who = std::move(who);
   }
 
-  void keep_apart(const Service& floor) {
-    keep_on({worker_.pid()}, 0);
-    keep_on(floor.processes(), 1);
+  // Of the client and of the floor.
+  void keep_on(unsigned processor, const Service& floor, unsigned floors_processor) {
+    bench::keep_on({worker_.pid()}, processor);
+    bench::keep_on(floor.processes(), floors_processor);
   }
 
   void take_turn(unsigned count) {
@@ -100,6 +103,24 @@ Handoff with_python(Run& run, std::string who, const std::string& library) {
   return {std::move(who), {"/usr/bin/python3", POLLERS, library, fresh_name(run)}};
 }
 
+// Like with like: who releases, who acquires, and who is between them, as both ends of the
+// ping-pong.
+void measure_on_one_processor(Run& run) {
+  const auto floor = start_floor(run.folder(), "near-floor");
+  PingPong pingpong("socket ping-pong", *floor);
+  pingpong.keep_on(0, *floor, 0);
+  Handoff ours = with_service(run, "locketd", "locket");
+  keep_on(ours.processes(), 0);
+  keep_on(run.service("locket").processes(), 0);
+  for (unsigned round = 0; round < run.rounds(); ++round) {
+    ours.take_turn(run.some(kHandoffs), microseconds(0));
+    pingpong.take_turn(run.some(kHandoffs));
+  }
+  let_loose(run.service("locket").processes());
+  run.add(compared("handoff_vs_pingpong_near", Goal::at_most, 1.40, ours.figures(),
+                   pingpong.figures()));
+}
+
 }  // namespace
 
 void measure_handoffs(Run& run) {
@@ -107,7 +128,7 @@ void measure_handoffs(Run& run) {
   PingPong pingpong("socket ping-pong", run.service("floor"));
   const auto other_floor = start_floor(run.folder(), "other-floor");
   PingPong apart("… on two processors", *other_floor);
-  apart.keep_apart(*other_floor);
+  apart.keep_on(0, *other_floor, 1);
   Handoff ours = with_service(run, "locketd", "locket");
   Handoff postgres = with_service(run, "PostgreSQL", "postgres");
   Handoff locket_py = with_python(run, "locket.py, timeout", "locket");
@@ -126,6 +147,7 @@ void measure_handoffs(Run& run) {
   run.add(compared("handoff_vs_pingpong", Goal::at_most, 1.40, ours.figures(), pingpong.figures()));
   run.add(
       compared("handoff_vs_pingpong_apart", Goal::at_most, 1.40, ours.figures(), apart.figures()));
+  measure_on_one_processor(run);
   run.add(compared("handoff_vs_postgres", Goal::at_most, 0.60, ours.figures(), postgres.figures()));
   run.add(compared("handoff_vs_polling", Goal::at_most, 0.005, ours.figures(), quicker));
   run.add({"Release in one process to acquire in another",
