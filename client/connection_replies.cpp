@@ -159,8 +159,7 @@ Connection::Slot* Connection::find(proto::RequestId id) const {
 
 // Out of all tables. Says whether the daemon of this session does not know of it yet.
 bool Connection::drop(Slot& slot) {
-  const auto found = std::ranges::lower_bound(pending_, slot.id, {}, &PendingCall::first);
-  if (found != pending_.end() && found->first == slot.id) pending_.erase(found);
+  std::erase(pending_, PendingCall(slot.id, &slot));
   std::erase(refused_, Untold(&slot));
   return std::erase(untold_, Untold(&slot)) > 0;
 }

@@ -14,7 +14,7 @@ inline constexpr int kProtocolVersion = 1;
 // A path of PATH_MAX (4,096) bytes grows at most fivefold when every byte is escaped.
 inline constexpr std::size_t kMaxLineBytes = 64 * 1024;
 inline constexpr std::size_t kMaxPathBytes = 4096;
-inline constexpr std::size_t kMaxEscapedPathBytes = 4 * kMaxPathBytes;
+inline constexpr std::size_t kMaxEscapedPathBytes = 4 * kMaxPathBytes;  // \xHH for each
 inline constexpr std::size_t kMaxReasonBytes = 1024;
 inline constexpr std::size_t kMaxCommandBytes = 64;
 

@@ -1,5 +1,6 @@
 // Reads a text from its front, literal by literal: for lines that are to the letter as the other
-// side writes them, which takes a tenth of the time that JSON in general does.
+// side writes them. An acquire takes half the time that it does as JSON in general, a release a
+// fifth.
 //
 // A plain value; nothing is allocated, and texts are views of what is read. Where something does
 // not fit, the caller reads all of it anew in another way.

@@ -1,7 +1,7 @@
 // How often processes call the kernel, or malloc(3): perf_event_open(2), with a tracepoint and a
 // probe on the C library.
 //
-// Owned by who counts. Counting takes a microsecond a call, so that times are measured without it.
+// Owned by who counts. Counting takes time itself, so that times are measured without it.
 
 #pragma once
 

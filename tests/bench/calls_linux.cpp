@@ -3,8 +3,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cstdlib>
+#include <cstdint>
 #include <fstream>
+#include <optional>
 
 #include "tests/bench/calls.hpp"
 #include "tests/support/process_facts.hpp"
