@@ -1,22 +1,26 @@
 // Bytes to lines and back, over one connected socket: the lower half of connection.hpp.
 //
-// Shared by the Connection and the leader that polls it. Not thread-safe but for wait() and wake(),
-// which touch nothing that the others do: the leader sleeps in wait() while others send.
+// Shared by the Connection and the leader that polls it. Under the connection's mutex, but for
+// wait() and wake(), which touch nothing that the others do: the leader sleeps in wait() while
+// others send. Who sends gives the mutex up meanwhile where it is handed to send() or flush().
 //
 // Invariants:
 //  1. Nothing blocks but wait() and watch().
 //  2. Messages leave whole and in the order of send(): what the socket does not take stays in the
-//     outbox, and nothing overtakes it.
+//     outbox, and nothing overtakes it. One thread at a time sends.
 //  3. A descriptor that waits in the outbox is a copy of its own, so that the caller may close his.
 
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <deque>
 #include <expected>
+#include <list>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -41,9 +45,15 @@ class Channel {
 
   static std::expected<std::shared_ptr<Channel>, proto::Error> make(proto::Descriptor socket);
 
+  using Lock = std::unique_lock<std::mutex>;
+
   // Sends what the socket takes and keeps the rest. Errc::limit_reached concerns this message
   // alone, which is dropped; after any other error the connection is of no use.
   std::expected<void, proto::Error> send(proto::RequestId id, std::string_view line,
+                                         int descriptor);
+
+  // The same without the mutex. What others send meanwhile is kept, and for flush().
+  std::expected<void, proto::Error> send(Lock& lock, proto::RequestId id, std::string_view line,
                                          int descriptor);
 
   // Sends only what begins to leave at once, so that no copy of the descriptor is needed. False:
@@ -53,6 +63,13 @@ class Channel {
 
   // Sends what was kept, as far as the socket takes it. After an error the connection is of no use.
   std::expected<void, proto::Error> flush();
+
+  // The same without the mutex, and of what comes meanwhile not more than a few messages full.
+  // True: the socket may have room for more.
+  std::expected<bool, proto::Error> flush(Lock& lock);
+
+  // Somebody does, without the mutex, and looks for what has been kept when it has it again.
+  [[nodiscard]] bool is_sending() const { return sending_; }
 
   // Takes back a message that has not begun to leave.
   bool withdraw(proto::RequestId id);
@@ -99,15 +116,27 @@ class Channel {
     bool begun = false;
     proto::Descriptor descriptor;  // to go with the first byte
   };
+  using Messages = std::list<Message>;
+
+  class Turn;
+  class Batch;
 
   Channel(proto::Descriptor socket, Alarm alarm);
-  std::expected<std::size_t, proto::Error> push(std::string_view bytes, int descriptor);
+  std::expected<bool, proto::Error> try_send_unlocked(Lock& lock, proto::RequestId id,
+                                                      std::string_view line, int descriptor);
+  std::expected<void, proto::Error> keep(proto::RequestId id, std::string_view line,
+                                         int descriptor);
+  std::expected<std::size_t, proto::Error> push(std::span<const std::string_view> pieces,
+                                                std::span<const int> descriptors);
+  void drop_sent(std::size_t bytes);
 
   proto::Descriptor socket_;
   Alarm alarm_;
   proto::AdaptiveSpin spin_;  // of who is in wait()
-  std::deque<Message> outbox_;
-  bool lacks_room_ = false;
+  Messages outbox_;
+  bool sending_ = false;                  // somebody does, without the mutex
+  std::size_t leaving_ = 0;               // so many of the first ones
+  std::atomic<bool> lacks_room_ = false;  // written without the mutex
   proto::LineBuffer lines_{kMaxReplyBytes};
   bool put_back_ = false;
 };

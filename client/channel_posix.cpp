@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
+#include <iterator>
+#include <thread>
 
 #include "client/channel.hpp"
 #include "proto/transport.hpp"
@@ -12,10 +15,59 @@
 namespace locket::client {
 namespace {
 
-// A socket takes a page in one piece, or not at all.
-constexpr std::size_t kLeavesWhole = 4096;
+// A socket takes that much in one piece, or not at all: half of SO_SNDBUF less 64 bytes, of which
+// the kernel's least is 4608 (unix(7), SOCK_MIN_SNDBUF).
+constexpr std::size_t kLeavesWhole = 2048;
+
+// Who sends what others had to say has an answer to come to as well.
+constexpr int kForOthers = 4;
 
 }  // namespace
+
+// One thread's turn to send, without the mutex: so many of the outbox, or what is in none.
+class Channel::Turn {
+ public:
+  Turn(Channel& channel, Lock& lock, std::size_t leaving) : channel_(channel), lock_(lock) {
+    channel_.sending_ = true;
+    channel_.leaving_ = leaving;
+    lock_.unlock();
+  }
+  ~Turn() {
+    lock_.lock();
+    channel_.sending_ = false;
+    channel_.leaving_ = 0;
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  Channel& channel_;
+  Lock& lock_;
+};
+
+// What leaves in one piece.
+class Channel::Batch {
+ public:
+  explicit Batch(const Messages& messages) {
+    std::size_t size = 0;
+    for (const Message& message : messages) {
+      size += message.bytes.size();
+      if (count_ > 0 && (size > kLeavesWhole || count_ == pieces_.size())) break;
+      pieces_[count_++] = message.bytes;
+      if (message.descriptor) descriptors_[with_descriptor_++] = message.descriptor.get();
+    }
+  }
+
+  [[nodiscard]] std::size_t count() const { return count_; }
+  [[nodiscard]] auto pieces() const { return std::span(pieces_).first(count_); }
+  [[nodiscard]] auto descriptors() const { return std::span(descriptors_).first(with_descriptor_); }
+
+ private:
+  std::array<std::string_view, proto::kMaxPieces> pieces_;
+  std::array<int, proto::kMaxPieces> descriptors_;
+  std::size_t count_ = 0;
+  std::size_t with_descriptor_ = 0;
+};
 
 Channel::Channel(proto::Descriptor socket, Alarm alarm)
     : socket_(std::move(socket)), alarm_(std::move(alarm)) {}
@@ -27,9 +79,10 @@ std::expected<std::shared_ptr<Channel>, proto::Error> Channel::make(proto::Descr
 }
 
 // Like proto::try_send, but takes it for a full socket when the kernel has no room.
-std::expected<std::size_t, proto::Error> Channel::push(std::string_view bytes, int descriptor) {
+std::expected<std::size_t, proto::Error> Channel::push(std::span<const std::string_view> pieces,
+                                                       std::span<const int> descriptors) {
   lacks_room_ = false;
-  auto sent = proto::try_send(socket_.get(), bytes, descriptor);
+  auto sent = proto::try_send(socket_.get(), pieces, descriptors);
   if (sent) return sent;
   switch (sent.error().os_error) {
     case ETOOMANYREFS:
@@ -42,11 +95,44 @@ std::expected<std::size_t, proto::Error> Channel::push(std::string_view bytes, i
   }
 }
 
+std::expected<void, proto::Error> Channel::send(Lock& lock, proto::RequestId id,
+                                                std::string_view line, int descriptor) {
+  for (;;) {
+    const auto sent = try_send_unlocked(lock, id, line, descriptor);
+    if (!sent) return std::unexpected(sent.error());
+    if (*sent) return {};
+    auto kept = keep(id, line, descriptor);
+    if (kept || !sending_) return kept;
+    // No descriptor is left for a copy. The other's turn is soon over, and then none is needed.
+    lock.unlock();
+    std::this_thread::yield();
+    lock.lock();
+    if (auto flushed = flush(); !flushed) return flushed;
+  }
+}
+
+// Where it leaves whole or not at all: else what is left of it would have to be kept, and there
+// must be memory for that first.
+std::expected<bool, proto::Error> Channel::try_send_unlocked(Lock& lock, proto::RequestId id,
+                                                             std::string_view line,
+                                                             int descriptor) {
+  if (sending_ || !outbox_.empty()) return false;
+  if (line.size() > kLeavesWhole) return try_send(id, line, descriptor);
+  const Turn turn(*this, lock, 0);
+  const auto sent = push({&line, 1}, {&descriptor, descriptor >= 0 ? 1U : 0U});
+  if (!sent) return std::unexpected(sent.error());
+  return *sent > 0;
+}
+
 std::expected<void, proto::Error> Channel::send(proto::RequestId id, std::string_view line,
                                                 int descriptor) {
   const auto sent = try_send(id, line, descriptor);
   if (!sent) return std::unexpected(sent.error());
-  if (*sent) return {};
+  return *sent ? std::expected<void, proto::Error>() : keep(id, line, descriptor);
+}
+
+std::expected<void, proto::Error> Channel::keep(proto::RequestId id, std::string_view line,
+                                                int descriptor) {
   proto::Descriptor copy;
   if (descriptor >= 0) {
     copy.reset(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
@@ -62,40 +148,62 @@ std::expected<void, proto::Error> Channel::send(proto::RequestId id, std::string
 
 std::expected<bool, proto::Error> Channel::try_send(proto::RequestId id, std::string_view line,
                                                     int descriptor) {
-  if (!outbox_.empty()) return false;
+  if (sending_ || !outbox_.empty()) return false;
   // What begins to leave must be kept to its end, and there must be memory for that first.
   if (line.size() > kLeavesWhole) outbox_.push_back({id, std::string(line), true, {}});
-  const auto sent = push(line, descriptor);
-  const bool begun = sent && *sent > 0 && *sent < line.size();
-  if (begun && outbox_.empty()) outbox_.push_back({id, std::string(line), true, {}});
-  if (begun) {
-    outbox_.front().bytes.erase(0, *sent);
-  } else {
+  const auto sent = push({&line, 1}, {&descriptor, descriptor >= 0 ? 1U : 0U});
+  if (!sent || *sent == 0 || *sent == line.size()) {
     outbox_.clear();
+  } else {
+    outbox_.front().bytes.erase(0, *sent);
   }
   if (!sent) return std::unexpected(sent.error());
   return *sent > 0;
 }
 
 std::expected<void, proto::Error> Channel::flush() {
-  while (!outbox_.empty()) {
-    Message& message = outbox_.front();
-    const auto sent = push(message.bytes, message.descriptor.get());
+  while (!sending_ && !outbox_.empty()) {
+    const Batch batch(outbox_);
+    const auto sent = push(batch.pieces(), batch.descriptors());
     if (!sent) return std::unexpected(sent.error());
     if (*sent == 0) break;
-    if (*sent == message.bytes.size()) {
-      outbox_.pop_front();
-      continue;
-    }
-    message.bytes.erase(0, *sent);
-    message.begun = true;
-    message.descriptor.reset();
+    drop_sent(*sent);
   }
   return {};
 }
 
+std::expected<bool, proto::Error> Channel::flush(Lock& lock) {
+  for (int turns = 0; turns < kForOthers; ++turns) {
+    if (sending_ || outbox_.empty()) return false;
+    const Batch batch(outbox_);
+    const auto sent = [&] {
+      const Turn turn(*this, lock, batch.count());
+      return push(batch.pieces(), batch.descriptors());
+    }();
+    if (!sent) return std::unexpected(sent.error());
+    if (*sent == 0) return false;
+    drop_sent(*sent);
+  }
+  return !outbox_.empty();
+}
+
+void Channel::drop_sent(std::size_t bytes) {
+  while (bytes > 0) {
+    Message& message = outbox_.front();
+    if (bytes < message.bytes.size()) {
+      message.bytes.erase(0, bytes);
+      message.begun = true;
+      message.descriptor.reset();
+      return;
+    }
+    bytes -= message.bytes.size();
+    outbox_.pop_front();
+  }
+}
+
 bool Channel::withdraw(proto::RequestId id) {
-  const auto found = std::ranges::find(outbox_, id, &Message::id);
+  const auto first = std::next(outbox_.begin(), static_cast<std::ptrdiff_t>(leaving_));
+  const auto found = std::ranges::find(first, outbox_.end(), id, &Message::id);
   if (found == outbox_.end() || found->begun) return false;
   outbox_.erase(found);
   return true;

@@ -88,17 +88,20 @@ std::expected<Pending, Error> Connection::start(const proto::Call& call, TimePoi
     pending_.emplace_back(slot->id, slot.get());
     std::expected<void, Error> sent;
     try {
-      sent = send(line, slot->id, -1);
+      sent = send(lock, line, slot->id, -1);
     } catch (const std::bad_alloc&) {
       drop(*slot);
       throw;
     }
     if (sent) return Pending(*this, std::move(slot));
     drop(*slot);
-    slot->answer.reset();
+    // Others may have read why it hung up.
+    const auto answer = std::exchange(slot->answer, std::nullopt);
+    const auto* failure = answer ? std::get_if<proto::Failure>(&*answer) : nullptr;
+    const Error& error = failure != nullptr ? failure->error : sent.error();
     // A connection that was made earlier may have ended unnoticed, when nobody waited on it.
     // Nothing of this call went out then, so that a new one may take it.
-    if (fresh || sent.error().code != Errc::connection_lost) return std::unexpected(sent.error());
+    if (fresh || error.code != Errc::connection_lost) return std::unexpected(error);
   }
 }
 
@@ -111,24 +114,24 @@ std::expected<Pending, Error> Connection::start(Claim claim, TimePoint until) {
   slot.id = ++last_id_;
   pending_.emplace_back(slot.id, &slot);
   std::expected<void, Error> done;
-  while (done && !slot.answer && (channel_ == nullptr || slot.session != session_)) {
+  for (;;) {
     done = ensure_connected(lock, until);
     // That may have begun a session, which tells all claims, this one included, or have slept while
     // another thread did: then nothing is left to do here.
-    if (!done || slot.answer || slot.session == session_) continue;
+    if (!done || slot.answer || slot.session == session_) break;
     keeper_.start();
-    slot.first_session = slot.session = session_;
+    const auto session = slot.first_session = slot.session = session_;
     slot.claim->asked.timeout = slot.claim->deadline.transform(left_until);
-    done = send(proto::encode(slot.id, slot.claim->asked), slot.id, slot.claim->descriptor.get());
-    // Where the session has ended before any of this went out, the claim is still here for the next
-    // one, which may be with another daemon.
-    if (!done && done.error().code == Errc::connection_lost) {
-      slot.first_session = slot.session = 0;
-      done = {};
-    }
+    done = send(lock, proto::encode(slot.id, slot.claim->asked), slot.id,
+                slot.claim->descriptor.get());
+    if (done || slot.answer || done.error().code != Errc::connection_lost) break;
+    // The session has ended before any of this went out, and the claim is still here for the next
+    // one, which may be with another daemon; or that has heard of it already.
+    if (slot.session == session) slot.first_session = slot.session = 0;
   }
+  const bool under_way = done || slot.answer;
   lock.unlock();
-  if (!done) return std::unexpected(done.error());  // and abandons it
+  if (!under_way) return std::unexpected(done.error());  // and abandons it
   return pending;
 }
 
@@ -152,8 +155,8 @@ std::expected<proto::Answer, Error> Connection::call(const proto::Call& call, Ti
 void Connection::notify(const proto::Call& call) noexcept {
   try {
     const std::string line = proto::encode(std::nullopt, call);
-    const UniqueLock lock(mutex_);
-    if (channel_ != nullptr) std::ignore = send(line, 0, -1);
+    UniqueLock lock(mutex_);
+    if (channel_ != nullptr) std::ignore = send(lock, line, 0, -1);
   } catch (const std::bad_alloc&) {
     notify_later(call);
   }
@@ -242,7 +245,7 @@ std::optional<proto::Answer> Connection::wait(Slot& slot, TimePoint until) {
 // The leader's turn: sleeps until the daemon sends something, and hands it out.
 void Connection::read_for_all(UniqueLock& lock, TimePoint until) {
   const auto channel = channel_;
-  const bool to_write = has_unsent() && !channel->lacks_room();
+  const bool to_write = has_unsent() && !channel->lacks_room() && !channel->is_sending();
   const TimePoint next = std::min(until, next_try());
   leader_sleeps_ = true;
   lock.unlock();
@@ -250,6 +253,7 @@ void Connection::read_for_all(UniqueLock& lock, TimePoint until) {
   lock.lock();
   leader_sleeps_ = false;
   while (channel == channel_) {
+    WakeCalls calls(lock, calls_);
     try {
       flush();
       if (channel == channel_) receive();
@@ -258,6 +262,7 @@ void Connection::read_for_all(UniqueLock& lock, TimePoint until) {
       // A wait goes on until there is memory for what is still to be said, or was.
       if (leader_->answer || Clock::now() >= until) return;
     }
+    calls.make();
     lock.unlock();
     std::this_thread::sleep_for(Channel::kNoRoomPause);
     lock.lock();
@@ -277,19 +282,34 @@ void Connection::sit_out(UniqueLock& lock, Slot& slot, TimePoint until) {
     if (channel_ != nullptr) return;
     until = std::min(until, reconnecting_.due());
   }
-  if (!slot.wake) slot.wake.emplace();
-  if (until == kNever) {
-    slot.wake->wait(lock);
-  } else {
-    slot.wake->wait_until(lock, until);
+  if (!slot.sleeper) {
+    try {
+      slot.sleeper = std::make_shared<std::condition_variable>();
+    } catch (const std::bad_alloc&) {
+      // Nobody could wake him.
+      lock.unlock();
+      std::this_thread::sleep_until(std::min(until, Clock::now() + Channel::kNoRoomPause));
+      lock.lock();
+      return;
+    }
   }
+  if (until == kNever) {
+    slot.sleeper->wait(lock);
+  } else {
+    slot.sleeper->wait_until(lock, until);
+  }
+}
+
+void Connection::wake(const Slot& slot) noexcept {
+  if (!slot.sleeper) return;
+  if (calls_ == nullptr || !calls_->add(slot.sleeper)) slot.sleeper->notify_one();
 }
 
 // Wakes the follower that waits longest, to lead; where there is none, the keeper has its turn.
 void Connection::promote() {
   for (const auto& [id, slot] : pending_) {
     if (!slot->waiting) continue;
-    slot->wake_follower();
+    wake(*slot);
     return;
   }
   if (has_unsent() || !reclaims_.empty() || !refused_.empty()) keeper_.alert();
@@ -297,34 +317,53 @@ void Connection::promote() {
 
 // ---- Sending ----
 
-std::expected<void, Error> Connection::send(std::string_view line, proto::RequestId id,
-                                            int descriptor) {
+// The kernel has it without the mutex: who sends is often preempted by the daemon that he wakes,
+// and nobody else shall wait for him to go on. What others want to send meanwhile leaves with him.
+std::expected<void, Error> Connection::send(UniqueLock& lock, std::string_view line,
+                                            proto::RequestId id, int descriptor) {
   flush();
   if (channel_ == nullptr) return std::unexpected(parting_);
   const auto channel = channel_;
-  auto sent = channel->send(id, line, descriptor);
-  if (!sent && sent.error().code != Errc::limit_reached) {
-    receive();  // the last that it said: answers, perhaps why it hung up
-    if (channel == channel_) end_session(std::move(sent.error()));
-    return std::unexpected(parting_);
+  std::expected<void, Error> sent;
+  try {
+    sent = channel->send(lock, id, line, descriptor);
+  } catch (const std::bad_alloc&) {
+    if (channel == channel_) wake_sender();
+    throw;
   }
-  if (channel->has_unsent()) {
-    // A leader that sleeps already knows nothing of bytes that are left to send.
-    if (leader_ != nullptr) {
-      channel->wake();
-    } else if (!keeper_sends_) {
-      keeper_.alert();
-    }
+  if (!sent && sent.error().code != Errc::limit_reached) {
+    if (channel == channel_) return hang_up(std::move(sent.error()));
+    return sent;  // others noticed, and may have tried to connect again
+  }
+  std::expected<bool, Error> more = true;
+  while (channel == channel_ && more && *more) {
+    more = channel->flush(lock);
+    if (leader_ != nullptr || keeper_.is_running()) break;
+  }
+  if (channel != channel_) return sent;
+  if (!more) {
+    std::ignore = hang_up(std::move(more.error()));
+  } else {
+    wake_sender();
   }
   return sent;
+}
+
+// For what is left to send. A leader that sleeps already knows nothing of that; who is sending
+// comes back to it.
+void Connection::wake_sender() {
+  if (!has_unsent() || channel_->is_sending()) return;
+  if (leader_ != nullptr) {
+    channel_->wake();
+  } else if (!keeper_sends_) {
+    keeper_.alert();
+  }
 }
 
 void Connection::flush() {
   if (channel_ == nullptr) return;
   if (auto flushed = channel_->flush(); !flushed) {
-    const auto channel = channel_;
-    receive();
-    if (channel == channel_) end_session(std::move(flushed.error()));
+    std::ignore = hang_up(std::move(flushed.error()));
     return;
   }
   if (!refused_.empty() && retrying_.is_due()) {

@@ -20,8 +20,10 @@
 //  2. While there is a session and anybody is in wait() and not yet answered, there is a leader, or
 //     one has been woken to become it: who leaves wait() with no leader in place wakes the follower
 //     that waits longest.
-//  3. Bytes leave in the order of the calls. What the socket does not take at once is sent by the
-//     leader when it can, else by the keeper, or ahead of the next call.
+//  3. Bytes leave in the order of the calls. One thread at a time sends, without the mutex, and
+//  what
+//     others say meanwhile leaves with its next message. What the socket does not take at once is
+//     sent by the leader when it can, else by the keeper, or ahead of the next call.
 //  4. The mutex is never held while sleeping, so that notify() never waits for the daemon.
 //  5. Before a session ends, everything that the daemon said on it has been read: a grant that it
 //     sent before it died counts.
@@ -33,7 +35,6 @@
 
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <expected>
@@ -48,7 +49,6 @@
 #include <variant>
 #include <vector>
 
-#include "client/adaptive_mutex.hpp"
 #include "client/backoff.hpp"
 #include "client/claim.hpp"
 #include "client/deadline.hpp"
@@ -62,6 +62,7 @@ namespace locket::client {
 class Connection;
 class Custody;
 class Herald;
+class WakeCalls;
 struct Found;
 struct Hold;
 
@@ -162,8 +163,10 @@ class Connection {
   void read_for_all(UniqueLock& lock, TimePoint until);
   void sit_out(UniqueLock& lock, Slot& slot, TimePoint until);
   void promote();
-  std::expected<void, proto::Error> send(std::string_view line, proto::RequestId id,
-                                         int descriptor);
+  void wake(const Slot& slot) noexcept;
+  std::expected<void, proto::Error> send(UniqueLock& lock, std::string_view line,
+                                         proto::RequestId id, int descriptor);
+  void wake_sender();
   void flush();
   void notify_later(const proto::Call& call) noexcept;
   [[nodiscard]] bool has_unsent() const;
@@ -187,6 +190,7 @@ class Connection {
   std::expected<void, proto::Error> ensure_connected(UniqueLock& lock, TimePoint until);
   std::expected<void, proto::Error> begin_session(Found found);
   std::expected<void, proto::Error> greet();
+  std::unexpected<proto::Error> hang_up(proto::Error error);
   void end_session(proto::Error error);
   proto::Failure parted() const noexcept;
   void tell_claims();
@@ -199,7 +203,7 @@ class Connection {
   const Sockets sockets_;
   Custody& custody_;
   Herald& herald_;
-  AdaptiveMutex mutex_;
+  std::mutex mutex_;
 
   // The session.
   std::shared_ptr<Channel> channel_;  // shared with who polls it without the mutex; null: none
@@ -218,6 +222,7 @@ class Connection {
   std::vector<PendingCall> pending_;  // unanswered ones, oldest first
   Slot* leader_ = nullptr;
   bool leader_sleeps_ = false;  // in poll(2), where only its channel wakes it
+  WakeCalls* calls_ = nullptr;  // of the leader who reads, for when he gives the mutex up
 
   // Claims that are told again.
   std::deque<Untold> untold_;

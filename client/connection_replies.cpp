@@ -142,7 +142,7 @@ void Connection::finish(Slot& slot, proto::Answer&& answer) {
   // Somebody else may have read what the leader waits for: the keeper in its turn, or who failed to
   // send. That is no event for a leader who sleeps in poll(2).
   if (&slot == leader_ && leader_sleeps_) channel_->wake();
-  slot.wake_follower();
+  wake(slot);
 }
 
 void Connection::retry_later(Untold claim) {

@@ -112,10 +112,14 @@ std::expected<void, Error> Connection::begin_session(Found found) {
 
 // Says who we are, and lists what is to be told.
 std::expected<void, Error> Connection::greet() {
-  if (auto sent = send(proto::encode(hello_, hello()), hello_, -1); !sent) return sent;
+  if (auto sent = channel_->send(hello_, proto::encode(hello_, hello()), -1); !sent) {
+    return hang_up(std::move(sent.error()));
+  }
   if (detached_) {
     const proto::Request request{++last_id_, *detached_};
-    if (auto sent = send(proto::encode(request), *request.id, -1); !sent) return sent;
+    if (auto sent = channel_->send(*request.id, proto::encode(request), -1); !sent) {
+      return hang_up(std::move(sent.error()));
+    }
   }
   for (const proto::Token token : custody_.tokens()) untold_.emplace_back(token);
   for (const auto& [id, slot] : pending_) {
@@ -128,6 +132,14 @@ std::expected<void, Error> Connection::greet() {
     if (slot->first_session == 0) slot->first_session = session_;
   }
   return {};
+}
+
+// The connection is of no use: the last that the daemon said may be answers, or why it hung up.
+std::unexpected<Error> Connection::hang_up(Error error) {
+  const auto channel = channel_;
+  receive();
+  if (channel == channel_) end_session(std::move(error));
+  return std::unexpected(parting_);
 }
 
 void Connection::end_session(Error error) {
@@ -159,7 +171,7 @@ void Connection::end_session(Error error) {
       return false;
     }
     slot.answer = parted();
-    slot.wake_follower();
+    wake(slot);
     return true;
   });
 }
@@ -186,9 +198,7 @@ void Connection::tell_claims() {
         },
         untold_.front());
     if (!told) {
-      const auto channel = channel_;
-      receive();
-      if (channel == channel_) end_session(told.error());
+      std::ignore = hang_up(told.error());
       return;
     }
     if (!*told) return;
@@ -252,7 +262,8 @@ Watch Connection::keep_claims() {
   if (channel_ == nullptr) {
     if (has_claims()) watch.until = reconnecting_.due();
   } else if (leader_ == nullptr) {
-    watch.interest = {!reclaims_.empty(), has_unsent() && !channel_->lacks_room()};
+    watch.interest = {!reclaims_.empty(),
+                      has_unsent() && !channel_->lacks_room() && !channel_->is_sending()};
     watch.until = next_try();
     keeper_sends_ = watch.interest.write;
   }

@@ -6,13 +6,13 @@
 #pragma once
 
 #include <cerrno>
-#include <condition_variable>
 #include <cstdint>
 #include <optional>
 
 #include "client/claim.hpp"
 #include "client/connection.hpp"
 #include "client/os_unlock.hpp"
+#include "client/wake_calls.hpp"
 #include "proto/messages.hpp"
 
 namespace locket::client {
@@ -34,12 +34,8 @@ struct Pending::Slot {
 
   proto::RequestId id = 0;
   std::optional<proto::Answer> answer;
-  bool waiting = false;                         // somebody is in wait()
-  std::optional<std::condition_variable> wake;  // of who has slept as a follower
-
-  void wake_follower() {
-    if (wake) wake->notify_one();
-  }
+  bool waiting = false;  // somebody is in wait()
+  Sleeper sleeper;       // of who has slept as a follower; null: nobody has
 
   std::optional<Claim> claim;       // of a call for a lock
   std::uint64_t first_session = 0;  // on which the claim was told, or is to be; 0: none yet

@@ -20,6 +20,11 @@ namespace locket::proto {
 // of them. Error::os_error is the errno of send(2).
 std::expected<std::size_t, Error> try_send(int socket, std::string_view bytes, int descriptor);
 
+// The same for up to kMaxPieces in a row, with up to as many descriptors.
+constexpr std::size_t kMaxPieces = 32;
+std::expected<std::size_t, Error> try_send(int socket, std::span<const std::string_view> pieces,
+                                           std::span<const int> descriptors);
+
 struct Received {
   std::size_t bytes = 0;
   bool closed = false;     // the other side will send no more

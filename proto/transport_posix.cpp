@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -38,24 +39,33 @@ void collect_descriptors(msghdr& message, Descriptors& descriptors) {
 }  // namespace
 
 std::expected<std::size_t, Error> try_send(int socket, std::string_view bytes, int descriptor) {
+  return try_send(socket, {&bytes, 1}, {&descriptor, descriptor >= 0 ? 1U : 0U});
+}
+
+std::expected<std::size_t, Error> try_send(int socket, std::span<const std::string_view> pieces,
+                                           std::span<const int> descriptors) {
   constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
-  iovec data{const_cast<char*>(bytes.data()), bytes.size()};
+  std::array<iovec, kMaxPieces> data;
+  std::ranges::transform(pieces, data.begin(), [](std::string_view piece) {
+    return iovec{const_cast<char*>(piece.data()), piece.size()};
+  });
   msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  if (descriptor >= 0) {
+  message.msg_iov = data.data();
+  message.msg_iovlen = pieces.size();
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxPieces * sizeof(int))> control;
+  if (!descriptors.empty()) {
     message.msg_control = control.data();
-    message.msg_controllen = control.size();
+    message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    header->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size_bytes());
   }
+  const bool plain = pieces.size() == 1 && descriptors.empty();
   for (;;) {
-    const ssize_t sent = descriptor >= 0 ? ::sendmsg(socket, &message, kFlags)
-                                         : ::send(socket, bytes.data(), bytes.size(), kFlags);
+    const ssize_t sent = plain ? ::send(socket, pieces[0].data(), pieces[0].size(), kFlags)
+                               : ::sendmsg(socket, &message, kFlags);
     if (sent >= 0) return static_cast<std::size_t>(sent);
     if (errno == EAGAIN) return 0;
     if (errno != EINTR) return os_error("cannot send");

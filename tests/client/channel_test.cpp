@@ -1,15 +1,26 @@
 #include "client/channel.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
+#include <barrier>
 #include <future>
 #include <memory>
+#include <mutex>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "proto/lock_file.hpp"
 #include "proto/transport.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace locket::client {
@@ -61,6 +72,123 @@ TEST_F(ChannelTest, Nothing_overtakes_what_a_full_socket_leaves_in_the_outbox) {
   EXPECT_EQ(all.size(), filled * line.size() + 5);
   EXPECT_TRUE(all.ends_with("x\nlast\n"));
 }
+
+TEST_F(ChannelTest, Messages_that_leave_together_keep_their_order_and_descriptors) {
+  const test::TemporaryFolder folder;
+  fill(std::string(1000, 'x') + '\n');
+  std::string expected;
+  std::vector<proto::FileId> files;
+  for (int i = 0; i < 100; ++i) {
+    const std::string line = fmt::format("{}\n", i);
+    proto::Descriptor file;
+    if (i % 3 != 0) {
+      file = proto::open_lock_file(folder / line.substr(0, line.size() - 1)).value();
+      files.push_back(proto::identify(file.get()).value());
+    }
+    ASSERT_TRUE(channel->send(1000, line, file.get()));
+    expected += line;
+  }
+  std::string all;
+  std::mutex mutex;
+  Channel::Lock lock(mutex);
+  while (channel->has_unsent()) {
+    all += read_all();
+    ASSERT_TRUE(channel->flush(lock));
+  }
+  all += read_all();
+  EXPECT_TRUE(all.ends_with("x\n" + expected));
+  ASSERT_EQ(descriptors.size(), files.size());
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    EXPECT_EQ(proto::identify(descriptors[i].get()).value(), files[i]);
+  }
+}
+
+// Each message is its thread's number and its own, and goes with that thread's file, so that any
+// that is out of turn, or with another's file, shows.
+struct Talk {
+  std::shared_ptr<Channel> channel;
+  std::mutex mutex;
+  std::vector<proto::Descriptor> files;
+
+  void speak(std::size_t thread, std::size_t times) {
+    for (std::size_t i = 0; i < times; ++i) {
+      const std::string line = fmt::format("{} {}\n", thread, i);
+      Channel::Lock lock(mutex);
+      EXPECT_TRUE(channel->send(lock, i, line, files[thread].get()));
+      EXPECT_TRUE(channel->flush(lock));
+      EXPECT_TRUE(lock.owns_lock());
+    }
+  }
+};
+
+class ThreadsOnAChannel : public ChannelTest {
+ protected:
+  static constexpr std::size_t kThreads = 4;
+
+  ThreadsOnAChannel() {
+    talk.channel = channel;
+    for (std::size_t i = 0; i < kThreads; ++i) {
+      talk.files.push_back(proto::open_lock_file(folder / std::to_string(i)).value());
+    }
+  }
+
+  test::TemporaryFolder folder;
+  Talk talk;
+};
+
+TEST_F(ThreadsOnAChannel, Send_whole_messages_with_their_own_descriptors) {
+  constexpr std::size_t kEach = 2000;
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([this, i] { talk.speak(i, kEach); });
+  }
+  std::array<std::size_t, kThreads> came{};
+  EXPECT_TRUE(test::eventually([&] {
+    std::istringstream lines(read_all());
+    std::size_t thread = 0;
+    std::size_t number = 0;
+    for (const auto& descriptor : std::exchange(descriptors, {})) {
+      lines >> thread >> number;
+      EXPECT_EQ(number, came.at(thread)++);
+      EXPECT_EQ(proto::identify(descriptor.get()).value(),
+                proto::identify(talk.files[thread].get()).value());
+    }
+    EXPECT_FALSE(lines >> thread);
+    const Channel::Lock lock(talk.mutex);
+    EXPECT_TRUE(channel->flush());  // what was too much for the socket
+    return std::ranges::count(came, kEach) == kThreads;
+  }));
+}
+
+#if !defined(__SANITIZE_ADDRESS__)  // whose look at an object's type needs a descriptor
+TEST_F(ThreadsOnAChannel, Need_no_descriptor_to_send_one) {
+  constexpr std::size_t kEach = 50;  // a socket has room for that
+  constexpr int kRounds = 100;
+  std::barrier turn(kThreads + 1);
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&talk = talk, i, &turn] {
+      for (int round = 0; round < kRounds; ++round) {
+        turn.arrive_and_wait();
+        talk.speak(i, kEach);
+        turn.arrive_and_wait();
+      }
+    });
+  }
+  rlimit before{};
+  EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  for (int round = 0; round < kRounds; ++round) {
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+    turn.arrive_and_wait();
+    turn.arrive_and_wait();
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    std::array<char, 65536> buffer{};
+    while (proto::try_receive(peer.get(), buffer).value().bytes > 0) {
+    }
+  }
+}
+#endif
 
 TEST_F(ChannelTest, A_descriptor_in_the_outbox_outlives_the_callers) {
   const test::TemporaryFolder folder;

@@ -119,10 +119,11 @@ TEST_F(ReclaimTest, What_is_held_is_told_before_what_is_waited_for_and_both_befo
   }
   for (std::size_t i = 3; i < 6; ++i) {
     const auto request = daemon.next();
-    if (i < 5) {
-      EXPECT_EQ(std::get<proto::Reclaim>(request.call).ticket, i);
-    } else {
-      EXPECT_TRUE(std::holds_alternative<proto::Acquire>(request.call));
+    const auto* reclaim = std::get_if<proto::Reclaim>(&request.call);
+    // The new one may have been on its way to the daemon that died. It has no place there.
+    EXPECT_TRUE(i == 5 || reclaim != nullptr);
+    if (reclaim != nullptr) {
+      EXPECT_EQ(reclaim->ticket, i < 5 ? i : 0);
     }
     daemon.reply(request.id, proto::Grant{i + 10});
   }

@@ -160,7 +160,7 @@ bool refuses_exclusive(const Subject& subject, const Tell& tell) {
 }
 
 // For a moment, and shared, so that nobody else's shared lock is in the way or meets one.
-void try_lock(const Subject& subject, const Tell& tell) {
+void try_to_lock(const Subject& subject, const Tell& tell) {
   const int fd = subject.file.get();
   if (::flock(fd, LOCK_SH | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return tell_failed("flock", tell);
@@ -186,7 +186,7 @@ void check_flock(Subject& subject, const Tell& tell) {
     }
     return;
   }
-  try_lock(subject, tell);
+  try_to_lock(subject, tell);
   if (stands_in) subject.file.reset();
 }
 
