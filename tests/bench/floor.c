@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -10,6 +11,7 @@
 /* As long as what locketd and its library say. */
 enum { REQUEST_SIZE = 120, REPLY_SIZE = 80, NOTICE_SIZE = 80 };
 enum { ACQUIRE = 'A', RELEASE = 'R', PING = 'P' };
+enum { MOST_DESCRIPTORS = 1024, EVENTS_AT_ONCE = 64 };
 
 static struct sockaddr_un address_of(const char* path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -84,32 +86,62 @@ int floor_ping(int server) {
   return recv(server, &byte, 1, 0) == 1 ? 0 : -1;
 }
 
-/* What comes is one request or a notice and the request after it. */
-static void serve(int client) {
+/* What comes is one request or a notice and the request after it. Not 0: it has hung up. */
+static int serve_once(int client, int* held) {
   char bytes[NOTICE_SIZE + REQUEST_SIZE];
   char reply[REPLY_SIZE] = {0};
-  int held = -1;
-  for (;;) {
-    int file = -1;
-    const ssize_t length = receive_with(client, bytes, sizeof bytes, &file);
-    if (length <= 0) break;
-    if (bytes[0] == RELEASE) close(held);
-    if (bytes[0] == PING) send(client, bytes, 1, MSG_NOSIGNAL);
-    if (file < 0) continue;
-    held = file;
-    if (flock(held, LOCK_EX | LOCK_NB) == 0) send(client, reply, sizeof reply, MSG_NOSIGNAL);
-  }
-  close(client);
+  int file = -1;
+  const ssize_t length = receive_with(client, bytes, sizeof bytes, &file);
+  if (length <= 0) return -1;
+  if (bytes[0] == RELEASE) close(*held);
+  if (bytes[0] == PING) send(client, bytes, 1, MSG_NOSIGNAL);
+  if (file < 0) return 0;
+  *held = file;
+  if (flock(file, LOCK_EX | LOCK_NB) == 0) send(client, reply, sizeof reply, MSG_NOSIGNAL);
+  return 0;
 }
 
-int floor_serve(const char* socket_path) {
+static int listen_at(const char* socket_path) {
   const struct sockaddr_un address = address_of(socket_path);
   const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (bind(listener, (const struct sockaddr*)&address, sizeof address) != 0) return -1;
-  if (listen(listener, 1) != 0) return -1;
+  return listen(listener, SOMAXCONN) == 0 ? listener : -1;
+}
+
+int floor_serve(const char* socket_path) {
+  const int listener = listen_at(socket_path);
   for (;;) {
+    int held = -1;
     const int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (client < 0) return -1;
-    serve(client);
+    while (serve_once(client, &held) == 0) {
+    }
+    close(client);
+  }
+}
+
+static int watch(int poll, int descriptor) {
+  struct epoll_event event = {.events = EPOLLIN, .data.fd = descriptor};
+  return epoll_ctl(poll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+int floor_serve_many(const char* socket_path) {
+  static int held[MOST_DESCRIPTORS];
+  struct epoll_event events[EVENTS_AT_ONCE];
+  const int listener = listen_at(socket_path);
+  const int poll = epoll_create1(EPOLL_CLOEXEC);
+  if (watch(poll, listener) != 0) return -1;
+  for (;;) {
+    const int count = epoll_wait(poll, events, EVENTS_AT_ONCE, -1);
+    if (count < 0) return -1;
+    for (int i = 0; i < count; ++i) {
+      const int ready = events[i].data.fd;
+      if (ready != listener) {
+        if (serve_once(ready, &held[ready]) != 0) close(ready);
+        continue;
+      }
+      const int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+      if (client < 0 || client >= MOST_DESCRIPTORS || watch(poll, client) != 0) return -1;
+    }
   }
 }

@@ -25,6 +25,9 @@ int floor_ping(int server);
 /* As the daemon: one client at a time, until it is killed. */
 int floor_serve(const char* socket_path);
 
+/* The same for many at once, which it waits for in epoll(7). */
+int floor_serve_many(const char* socket_path);
+
 #ifdef __cplusplus
 }
 #endif

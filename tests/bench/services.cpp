@@ -58,6 +58,14 @@ bool serves(const std::string& kind, const std::string& server, const std::strin
   }
 }
 
+ServicePtr start_floor(const std::string& socket, std::vector<std::string> words) {
+  auto service = std::make_unique<Service>("floor", socket, Command{std::move(words)});
+  if (!eventually([&] { return test::answers(socket); })) {
+    throw std::runtime_error("the floor does not start");
+  }
+  return service;
+}
+
 void run_to_end(const Command& command) {
   const test::Ended ended = test::run(command);
   if (ended.status != 0) throw std::runtime_error(command.words.front() + ": " + ended.errors);
@@ -111,11 +119,12 @@ ServicePtr start_locketd(const TemporaryFolder& folder, const std::string& name)
 
 ServicePtr start_floor(const TemporaryFolder& folder, const std::string& name) {
   const std::string socket = folder / name;
-  auto service = std::make_unique<Service>("floor", socket, Command{{FLOOR, socket}});
-  if (!eventually([&] { return test::answers(socket); })) {
-    throw std::runtime_error("the floor does not start");
-  }
-  return service;
+  return start_floor(socket, {FLOOR, socket});
+}
+
+ServicePtr start_floor_for_many(const TemporaryFolder& folder) {
+  const std::string socket = folder / "floor-for-many";
+  return start_floor(socket, {FLOOR, "--many", socket});
 }
 
 Command redis_command(const std::string& folder, const std::string& socket) {

@@ -40,6 +40,7 @@ using ServicePtr = std::unique_ptr<Service>;
 // Each takes a folder of its own in `folder`, by that name.
 ServicePtr start_locketd(const test::TemporaryFolder& folder, const std::string& name = "locketd");
 ServicePtr start_floor(const test::TemporaryFolder& folder, const std::string& name = "floor");
+ServicePtr start_floor_for_many(const test::TemporaryFolder& folder);
 ServicePtr start_redis(const test::TemporaryFolder& folder, const std::string& name = "redis");
 ServicePtr start_postgres(const test::TemporaryFolder& folder);
 ServicePtr start_etcd(const test::TemporaryFolder& folder);

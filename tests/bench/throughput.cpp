@@ -14,10 +14,13 @@ constexpr unsigned kMilliseconds = 1000;
 // Processes that do pairs on locks of their own, all at once.
 class Crew {
  public:
-  Crew(Run& run, const std::string& kind, unsigned processes, unsigned threads = 1) {
+  Crew(Run& run, const std::string& kind, unsigned processes, unsigned threads = 1)
+      : Crew(run, kind, server_of(run, kind), processes, threads) {}
+  Crew(Run& run, const std::string& kind, const std::string& server, unsigned processes,
+       unsigned threads) {
     figures_.who = kind;
     for (; processes > 0; --processes) {
-      workers_.emplace_back(kind, server_of(run, kind), fresh_name(run), threads);
+      workers_.emplace_back(kind, server, fresh_name(run), threads);
     }
     count(1);
   }
@@ -40,9 +43,9 @@ class Crew {
   std::list<Worker> workers_;
 };
 
-Result rated(std::string name, double bound, const Crew& ours, const Crew& theirs,
+Result rated(std::string name, Goal goal, double bound, const Crew& ours, const Crew& theirs,
              const char* whose) {
-  return {std::move(name), ratios(ours.figures(), theirs.figures()), Goal::at_least, bound,
+  return {std::move(name), ratios(ours.figures(), theirs.figures()), goal, bound,
           fmt::format("{:.0f} pairs a second, {} {:.0f}", ours.rate(), whose, theirs.rate())};
 }
 
@@ -53,7 +56,19 @@ void measure_against_redis(Run& run, unsigned clients, double bound) {
     ours.take_turn(run.some(kMilliseconds));
     redis.take_turn(run.some(kMilliseconds));
   }
-  run.add(rated(fmt::format("throughput_{}", clients), bound, ours, redis, "Redis"));
+  run.add(
+      rated(fmt::format("throughput_{}", clients), Goal::at_least, bound, ours, redis, "Redis"));
+}
+
+void measure_against_floor(Run& run) {
+  const auto service = start_floor_for_many(run.folder());
+  Crew ours(run, "locket", kFew);
+  Crew floor(run, "floor", service->server(), kFew, 1);
+  for (unsigned round = 0; round < run.rounds(); ++round) {
+    ours.take_turn(run.some(kMilliseconds));
+    floor.take_turn(run.some(kMilliseconds));
+  }
+  run.add(rated("throughput_vs_floor", Goal::none, 0, ours, floor, "bare calls"));
 }
 
 void measure_threads(Run& run) {
@@ -63,7 +78,7 @@ void measure_threads(Run& run) {
     threads.take_turn(run.some(kMilliseconds));
     processes.take_turn(run.some(kMilliseconds));
   }
-  run.add(rated("threads_16", 0.8, threads, processes, "as many processes"));
+  run.add(rated("threads_16", Goal::at_least, 0.8, threads, processes, "as many processes"));
 }
 
 }  // namespace
@@ -71,6 +86,7 @@ void measure_threads(Run& run) {
 void measure_throughput(Run& run) {
   measure_against_redis(run, kFew, 1.5);
   measure_against_redis(run, kMany, 1.5);
+  measure_against_floor(run);
   measure_threads(run);
 }
 
