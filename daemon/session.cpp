@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -145,13 +146,16 @@ std::size_t Session::receive() {
   }
   if (received->bytes == 0) return 0;
   lines_.append({buffer.data(), received->bytes});
-  // The request of the first one that there was no room for is refused (requested_file.hpp).
-  if (received->truncated) descriptors_.emplace_back();
-  handle_lines();
+  // Nobody knows how many there was no room for: the requests of all that may have been are refused
+  // (requested_file.hpp).
+  if (received->truncated) {
+    descriptors_.resize(descriptors_.size() + proto::kMaxDescriptorsAhead);
+  }
+  handle_lines(received->truncated);
   return received->bytes;
 }
 
-void Session::handle_lines() {
+void Session::handle_lines(bool some_are_lost) {
   for (;;) {
     const auto line = lines_.next();
     if (!line) return violate(line.error());
@@ -161,6 +165,7 @@ void Session::handle_lines() {
     }
     if (ended_) return;
   }
+  if (some_are_lost) forget_lost_descriptors();
   // A line that has begun may have its descriptor already, and others of the same message's.
   if (descriptors_.size() > (lines_.partial() ? proto::kMaxDescriptorsAhead : 0)) {
     violate({proto::Errc::invalid_request,
@@ -170,6 +175,13 @@ void Session::handle_lines() {
   } else if (const auto few = owner_.dispatch().came_ahead(id_, descriptors_.size()); !few) {
     violate(few.error());
   }
+}
+
+// But for the one that a line which has begun may want.
+void Session::forget_lost_descriptors() {
+  auto lost = std::ranges::find_if(descriptors_, [](const auto& file) { return !file; });
+  if (lost != descriptors_.end() && lines_.partial()) ++lost;
+  descriptors_.erase(lost, descriptors_.end());
 }
 
 // A detached session goes on without its connection, until its process ends.

@@ -78,7 +78,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void listen();
   void write_out();
   std::size_t receive();
-  void handle_lines();
+  void handle_lines(bool some_are_lost);
+  void forget_lost_descriptors();
   void handle_end_of_input();
   void violate(const locket::proto::Error& error);
 

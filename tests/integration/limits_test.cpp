@@ -268,6 +268,39 @@ TEST_F(Limits, A_file_that_there_is_no_descriptor_for_is_refused_and_its_session
   client.release(held.back());
   client.lock(folder_ / "after");
 }
+
+// Of a message with many, the daemon is told that some did not fit, not how many.
+TEST_F(Limits, Files_of_one_message_that_there_are_no_descriptors_for_are_all_refused_C15) {
+  constexpr int kFiles = 60;
+  start({"--max-descriptors-per-user", "1000"}, 40);
+  RawClient client(socket_);
+  std::vector<proto::Descriptor> files;
+  std::vector<int> numbers;
+  std::string lines;
+  for (int i = 0; i < kFiles; ++i) {
+    const std::string path = folder_ / std::to_string(i);
+    numbers.push_back(files.emplace_back(open_file(path)).get());
+    const Json params{{"path", path}, {"timeout", 0}};
+    lines += Json{{"jsonrpc", "2.0"}, {"id", 1000 + i}, {"method", "acquire"}, {"params", params}}
+                 .dump() +
+             "\n";
+  }
+  ASSERT_TRUE(client.send_bytes(lines, numbers));
+  std::vector<Token> held;
+  for (int i = 0; i < kFiles; ++i) {
+    const Json answer = client.answer(1000 + i);
+    if (answer.contains("result")) {
+      EXPECT_EQ(held.size(), static_cast<std::size_t>(i));
+      held.push_back(answer["result"]["token"]);
+    } else {
+      EXPECT_TRUE(names(answer["error"]["message"], "locketd has no descriptor left")) << answer;
+    }
+  }
+  EXPECT_LT(held.size(), static_cast<std::size_t>(kFiles) - 1);
+  EXPECT_EQ(client.call("status")["holders"], held.size());
+  for (const Token token : held) client.release(token);
+  client.lock(folder_ / "after");
+}
 #endif
 
 // ---- Being very many ----
