@@ -52,7 +52,8 @@ class Channel {
   std::expected<void, proto::Error> send(proto::RequestId id, std::string_view line,
                                          int descriptor);
 
-  // The same without the mutex. What others send meanwhile is kept, and for flush().
+  // The same, with the mutex given up while the kernel has it. What others send meanwhile is kept;
+  // the caller sees to it by flush().
   std::expected<void, proto::Error> send(Lock& lock, proto::RequestId id, std::string_view line,
                                          int descriptor);
 
@@ -64,11 +65,11 @@ class Channel {
   // Sends what was kept, as far as the socket takes it. After an error the connection is of no use.
   std::expected<void, proto::Error> flush();
 
-  // The same without the mutex, and of what comes meanwhile not more than a few messages full.
-  // True: the socket may have room for more.
+  // The same, with the mutex given up while the kernel has it; not without end, where others go on
+  // adding to it. True: there is more, and the socket may take it.
   std::expected<bool, proto::Error> flush(Lock& lock);
 
-  // Somebody does, without the mutex, and looks for what has been kept when it has it again.
+  // A thread is in send() or flush() without the mutex, and will flush what others add meanwhile.
   [[nodiscard]] bool is_sending() const { return sending_; }
 
   // Takes back a message that has not begun to leave.
@@ -128,14 +129,17 @@ class Channel {
                                          int descriptor);
   std::expected<std::size_t, proto::Error> push(std::span<const std::string_view> pieces,
                                                 std::span<const int> descriptors);
+  std::expected<std::size_t, proto::Error> push(std::string_view line, int descriptor) {
+    return push({&line, 1}, {&descriptor, descriptor >= 0 ? 1U : 0U});
+  }
   void drop_sent(std::size_t bytes);
 
   proto::Descriptor socket_;
   Alarm alarm_;
   proto::AdaptiveSpin spin_;  // of who is in wait()
   Messages outbox_;
-  bool sending_ = false;                  // somebody does, without the mutex
-  std::size_t leaving_ = 0;               // so many of the first ones
+  bool sending_ = false;                  // see is_sending()
+  std::size_t leaving_ = 0;               // so many of the outbox's first ones are with the kernel
   std::atomic<bool> lacks_room_ = false;  // written without the mutex
   proto::LineBuffer lines_{kMaxReplyBytes};
   bool put_back_ = false;

@@ -19,12 +19,12 @@ namespace {
 // the kernel's least is 4608 (unix(7), SOCK_MIN_SNDBUF).
 constexpr std::size_t kLeavesWhole = 2048;
 
-// Who sends what others had to say has an answer to come to as well.
-constexpr int kForOthers = 4;
+// So many pieces at most: who sends for others has an answer of his own to come to.
+constexpr int kPiecesForOthers = 4;
 
 }  // namespace
 
-// One thread's turn to send, without the mutex: so many of the outbox, or what is in none.
+// One thread's turn to send, without the mutex: so many of the outbox's first, or none of it.
 class Channel::Turn {
  public:
   Turn(Channel& channel, Lock& lock, std::size_t leaving) : channel_(channel), lock_(lock) {
@@ -119,7 +119,7 @@ std::expected<bool, proto::Error> Channel::try_send_unlocked(Lock& lock, proto::
   if (sending_ || !outbox_.empty()) return false;
   if (line.size() > kLeavesWhole) return try_send(id, line, descriptor);
   const Turn turn(*this, lock, 0);
-  const auto sent = push({&line, 1}, {&descriptor, descriptor >= 0 ? 1U : 0U});
+  const auto sent = push(line, descriptor);
   if (!sent) return std::unexpected(sent.error());
   return *sent > 0;
 }
@@ -151,7 +151,7 @@ std::expected<bool, proto::Error> Channel::try_send(proto::RequestId id, std::st
   if (sending_ || !outbox_.empty()) return false;
   // What begins to leave must be kept to its end, and there must be memory for that first.
   if (line.size() > kLeavesWhole) outbox_.push_back({id, std::string(line), true, {}});
-  const auto sent = push({&line, 1}, {&descriptor, descriptor >= 0 ? 1U : 0U});
+  const auto sent = push(line, descriptor);
   if (!sent || *sent == 0 || *sent == line.size()) {
     outbox_.clear();
   } else {
@@ -173,7 +173,7 @@ std::expected<void, proto::Error> Channel::flush() {
 }
 
 std::expected<bool, proto::Error> Channel::flush(Lock& lock) {
-  for (int turns = 0; turns < kForOthers; ++turns) {
+  for (int turns = 0; turns < kPiecesForOthers; ++turns) {
     if (sending_ || outbox_.empty()) return false;
     const Batch batch(outbox_);
     const auto sent = [&] {

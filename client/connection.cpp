@@ -335,6 +335,7 @@ std::expected<void, Error> Connection::send(UniqueLock& lock, std::string_view l
     if (channel == channel_) return hang_up(std::move(sent.error()));
     return sent;  // others noticed, and may have tried to connect again
   }
+  // All of it, where there is nobody to go on with the rest.
   std::expected<bool, Error> more = true;
   while (channel == channel_ && more && *more) {
     more = channel->flush(lock);

@@ -110,6 +110,7 @@ static int listen_at(const char* socket_path) {
 
 int floor_serve(const char* socket_path) {
   const int listener = listen_at(socket_path);
+  if (listener < 0) return -1;
   for (;;) {
     int held = -1;
     const int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -129,6 +130,7 @@ int floor_serve_many(const char* socket_path) {
   static int held[MOST_DESCRIPTORS];
   struct epoll_event events[EVENTS_AT_ONCE];
   const int listener = listen_at(socket_path);
+  if (listener < 0) return -1;
   const int poll = epoll_create1(EPOLL_CLOEXEC);
   if (watch(poll, listener) != 0) return -1;
   for (;;) {

@@ -17,7 +17,7 @@ class Crew {
   Crew(Run& run, const std::string& kind, unsigned processes, unsigned threads = 1)
       : Crew(run, kind, server_of(run, kind), processes, threads) {}
   Crew(Run& run, const std::string& kind, const std::string& server, unsigned processes,
-       unsigned threads) {
+       unsigned threads = 1) {
     figures_.who = kind;
     for (; processes > 0; --processes) {
       workers_.emplace_back(kind, server, fresh_name(run), threads);
@@ -63,7 +63,7 @@ void measure_against_redis(Run& run, unsigned clients, double bound) {
 void measure_against_floor(Run& run) {
   const auto service = start_floor_for_many(run.folder());
   Crew ours(run, "locket", kFew);
-  Crew floor(run, "floor", service->server(), kFew, 1);
+  Crew floor(run, "floor", service->server(), kFew);
   for (unsigned round = 0; round < run.rounds(); ++round) {
     ours.take_turn(run.some(kMilliseconds));
     floor.take_turn(run.some(kMilliseconds));

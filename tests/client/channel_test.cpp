@@ -33,7 +33,8 @@ class ChannelTest : public testing::Test {
   ChannelTest() {
     std::array<int, 2> pair{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) std::abort();
-    channel = Channel::make(proto::Descriptor(pair[0])).value();
+    socket = pair[0];
+    channel = Channel::make(proto::Descriptor(socket)).value();
     peer.reset(pair[1]);
   }
 
@@ -54,6 +55,7 @@ class ChannelTest : public testing::Test {
     return all;
   }
 
+  int socket = -1;  // the channel's
   std::shared_ptr<Channel> channel;
   proto::Descriptor peer;
   proto::Descriptors descriptors;
@@ -71,6 +73,29 @@ TEST_F(ChannelTest, Nothing_overtakes_what_a_full_socket_leaves_in_the_outbox) {
   all += read_all();
   EXPECT_EQ(all.size(), filled * line.size() + 5);
   EXPECT_TRUE(all.ends_with("x\nlast\n"));
+}
+
+TEST_F(ChannelTest, A_small_socket_cuts_no_message) {
+  const int least = 1;  // the kernel makes it its own least
+  ASSERT_EQ(::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &least, sizeof least), 0);
+  std::mutex mutex;
+  Channel::Lock lock(mutex);
+  for (std::size_t size = 1000; size < 6000; size += 250) {
+    for (std::size_t ahead = 0; ahead < 8; ++ahead) {
+      std::string expected;
+      for (std::size_t i = 0; i <= ahead; ++i) {
+        const std::string line = std::string(i < ahead ? 300 : size, 'x') + '\n';
+        ASSERT_TRUE(channel->send(lock, i, line, -1));
+        expected += line;
+      }
+      std::string all = read_all();
+      while (channel->has_unsent()) {
+        ASSERT_TRUE(channel->flush(lock));
+        all += read_all();
+      }
+      EXPECT_TRUE(all == expected) << size << " bytes behind " << ahead << " others";
+    }
+  }
 }
 
 TEST_F(ChannelTest, Messages_that_leave_together_keep_their_order_and_descriptors) {
