@@ -17,6 +17,14 @@ namespace locket::client {
 using proto::Errc;
 using proto::Error;
 
+namespace {
+
+void append(proto::Line& line, const Connection::Notice& notice) {
+  std::visit([&](const auto& kind) { proto::append(line, kind); }, notice);
+}
+
+}  // namespace
+
 Pending::Pending(Connection& connection, std::unique_ptr<Slot> slot)
     : connection_(&connection), slot_(std::move(slot)) {}
 
@@ -122,8 +130,9 @@ std::expected<Pending, Error> Connection::start(Claim claim, TimePoint until) {
     keeper_.start();
     const auto session = slot.first_session = slot.session = session_;
     slot.claim->asked.timeout = slot.claim->deadline.transform(left_until);
-    done = send(lock, proto::encode(slot.id, slot.claim->asked), slot.id,
-                slot.claim->descriptor.get());
+    proto::Line line;
+    proto::append(line, slot.id, slot.claim->asked);
+    done = send(lock, line.view(), slot.id, slot.claim->descriptor.get());
     if (done || slot.answer || done.error().code != Errc::connection_lost) break;
     // The session has ended before any of this went out, and the claim is still here for the next
     // one, which may be with another daemon; or that has heard of it already.
@@ -152,21 +161,22 @@ std::expected<proto::Answer, Error> Connection::call(const proto::Call& call, Ti
   }
 }
 
-void Connection::notify(const proto::Call& call) noexcept {
+void Connection::notify(Notice notice) noexcept {
   try {
-    const std::string line = proto::encode(std::nullopt, call);
+    proto::Line line;
+    append(line, notice);
     UniqueLock lock(mutex_);
-    if (channel_ != nullptr) std::ignore = send(lock, line, 0, -1);
+    if (channel_ != nullptr) std::ignore = send(lock, line.view(), 0, -1);
   } catch (const std::bad_alloc&) {
-    notify_later(call);
+    notify_later(notice);
   }
 }
 
 // It takes less memory than whatever it is about has just given back.
-void Connection::notify_later(const proto::Call& call) noexcept {
+void Connection::notify_later(Notice notice) noexcept {
   const UniqueLock lock(mutex_);
   try {
-    if (channel_ != nullptr) owed_.push_back(call);
+    if (channel_ != nullptr) owed_.push_back(notice);
   } catch (const std::bad_alloc&) {
     return;  // the kernel's lock is free in any case, and who lets go must not fail
   }
@@ -373,7 +383,9 @@ void Connection::flush() {
     refused_.clear();
   }
   while (!owed_.empty()) {
-    std::ignore = channel_->send(0, proto::encode(std::nullopt, owed_.back()), -1);
+    proto::Line line;
+    append(line, owed_.back());
+    std::ignore = channel_->send(0, line.view(), -1);
     owed_.pop_back();
   }
   tell_claims();

@@ -124,7 +124,8 @@ class Connection {
   // later daemon may get one about what only an earlier one knew, and ignores it: neither a token
   // nor an id of this connection's ever comes again. Never blocks, never connects.
   // Where there is no memory it is sent when there is.
-  void notify(const proto::Call& call) noexcept;
+  using Notice = std::variant<proto::Release, proto::Cancel>;
+  void notify(Notice notice) noexcept;
 
   // The daemon's process id, as its answer to hello told it; 0 where none has come yet.
   [[nodiscard]] std::int64_t daemon_pid();
@@ -168,7 +169,7 @@ class Connection {
                                          proto::RequestId id, int descriptor);
   void wake_sender();
   void flush();
-  void notify_later(const proto::Call& call) noexcept;
+  void notify_later(Notice notice) noexcept;
   [[nodiscard]] bool has_unsent() const;
   [[nodiscard]] TimePoint next_try() const;
 
@@ -230,8 +231,8 @@ class Connection {
   std::vector<Untold> refused_;                        // for want of room: to be tried again
   Backoff retrying_;
 
-  std::vector<proto::Call> owed_;  // one-way messages that there was no memory to send
-  bool keeper_sends_ = false;      // it already sleeps until there is room for what is unsent
+  std::vector<Notice> owed_;   // one-way messages that there was no memory to send
+  bool keeper_sends_ = false;  // it already sleeps until there is room for what is unsent
   Keeper keeper_{*this};
 };
 

@@ -5,7 +5,7 @@
 
 #include "daemon/effective.hpp"
 #include "daemon/settings.hpp"
-#include "proto/json_text.hpp"
+#include "proto/line.hpp"
 #include "proto/option_text.hpp"
 #include "proto/text.hpp"
 
@@ -48,9 +48,9 @@ std::string file_line(const Effective& found) {
 }
 
 std::string json_string(std::string_view text) {
-  std::string out;
-  proto::append_quoted(out, text);
-  return out;
+  proto::Line out;
+  out.append_quoted(text);
+  return std::string(out.view());
 }
 
 }  // namespace

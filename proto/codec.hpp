@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "proto/errors.hpp"
+#include "proto/line.hpp"
 #include "proto/messages.hpp"
 
 namespace locket::proto {
@@ -25,9 +26,13 @@ struct BadRequest {
 
 std::string encode(const Request& request);
 std::string encode(const std::optional<RequestId>& id, const Call& call);
-std::string encode(RequestId id, const Acquire& acquire);
 std::string encode(const Reply& reply);
 void append(std::string& out, const Reply& reply);
+
+// The same as encode(), for those that locks take all day: without a copy or memory.
+void append(Line& out, RequestId id, const Acquire& acquire);
+void append(Line& out, const Release& release);
+void append(Line& out, const Cancel& cancel);
 
 std::expected<Request, BadRequest> decode_request(std::string_view line);
 std::expected<Reply, Error> decode_reply(std::string_view line);

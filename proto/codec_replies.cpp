@@ -8,7 +8,7 @@
 
 #include "proto/codec.hpp"
 #include "proto/flat_json.hpp"
-#include "proto/json_text.hpp"
+#include "proto/line.hpp"
 #include "proto/scanner.hpp"
 #include "proto/text.hpp"
 
@@ -256,9 +256,9 @@ Reply notice_from(const Json& json) {
 constexpr std::string_view kBeforeId = R"({"jsonrpc":"2.0","id":)";
 constexpr std::string_view kBeforeToken = R"(,"result":{"token":)";
 
-void append_id(std::string& line, const std::optional<RequestId>& id) {
+void append_id(Line& line, const std::optional<RequestId>& id) {
   if (id) {
-    append_number(line, *id);
+    line.append_number(*id);
   } else {
     line += "null";
   }
@@ -311,33 +311,37 @@ std::optional<Reply> usual_reply(std::string_view line) {
   return std::nullopt;
 }
 
+void append_body(Line& line, const Reply& reply) {
+  const bool failed = std::holds_alternative<Failure>(reply.answer);
+  const Json body = std::visit([](const auto& answer) { return body_of(answer); }, reply.answer);
+  line += kBeforeId;
+  append_id(line, reply.id);
+  line += failed ? R"(,"error":)" : R"(,"result":)";
+  // Texts are escaped before they come here; `replace` is the second line of defence.
+  line += body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  line += "}\n";
+}
+
 }  // namespace
 
 void append(std::string& out, const Reply& reply) {
+  Line line;
   if (const auto* grant = std::get_if<Grant>(&reply.answer)) {
-    out += kBeforeId;
-    append_id(out, reply.id);
-    out += kBeforeToken;
-    append_number(out, grant->token);
-    out += "}}\n";
-    return;
+    line += kBeforeId;
+    append_id(line, reply.id);
+    line += kBeforeToken;
+    line.append_number(grant->token);
+    line += "}}\n";
+  } else if (const auto* waiting = std::get_if<Waiting>(&reply.answer)) {
+    line += R"({"jsonrpc":"2.0","method":"waiting","params":{"id":)";
+    append_id(line, reply.id);
+    line += R"(,"ticket":)";
+    line.append_number(waiting->ticket);
+    line += "}}\n";
+  } else {
+    append_body(line, reply);
   }
-  if (const auto* waiting = std::get_if<Waiting>(&reply.answer)) {
-    out += R"({"jsonrpc":"2.0","method":"waiting","params":{"id":)";
-    append_id(out, reply.id);
-    out += R"(,"ticket":)";
-    append_number(out, waiting->ticket);
-    out += "}}\n";
-    return;
-  }
-  const bool failed = std::holds_alternative<Failure>(reply.answer);
-  const Json body = std::visit([](const auto& answer) { return body_of(answer); }, reply.answer);
-  out += kBeforeId;
-  append_id(out, reply.id);
-  out += failed ? R"(,"error":)" : R"(,"result":)";
-  // Texts are escaped before they come here; `replace` is the second line of defence.
-  out += body.dump(-1, ' ', false, Json::error_handler_t::replace);
-  out += "}\n";
+  out += line.view();
 }
 
 std::string encode(const Reply& reply) {

@@ -4,34 +4,48 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
 #include <utility>
 #include <variant>
 
 #include "proto/codec.hpp"
-#include "proto/json_text.hpp"
 #include "proto/limits.hpp"
+#include "proto/line.hpp"
 #include "proto/scanner.hpp"
 
 namespace locket::proto {
 namespace {
 
+constexpr std::string_view kBegin = R"({"jsonrpc":"2.0",)";
+constexpr std::string_view kBeforeId = R"("id":)";
+constexpr std::string_view kAcquire = R"("method":"acquire","params":{"path":)";
+constexpr std::string_view kRelease = R"("method":"release","params":{"token":)";
+constexpr std::string_view kExclusive = R"(,"mode":"exclusive")";
+constexpr std::string_view kShared = R"(,"mode":"shared")";
+constexpr std::string_view kTimeout = R"(,"timeout":)";
+constexpr std::string_view kReason = R"(,"reason":)";
+constexpr std::string_view kQuote = R"(")";
+constexpr std::string_view kEnd = "}}";
+
+void append_seconds(Line& out, Seconds value) {
+  out += fmt::format("{}", value.count());
+}
+
 class ParamsWriter {
  public:
-  explicit ParamsWriter(std::string& out) : out_(out) {}
+  explicit ParamsWriter(Line& out) : out_(out) {}
 
   void text(std::string_view name, std::string_view value) {
     if (value.empty()) return;
     start(name);
-    append_quoted(out_, value);
+    out_.append_quoted(value);
   }
   void number(std::string_view name, std::uint64_t value) {
     start(name);
-    append_number(out_, value);
+    out_.append_number(value);
   }
   void seconds(std::string_view name, Seconds value) {
     start(name);
-    fmt::format_to(std::back_inserter(out_), "{}", value.count());
+    append_seconds(out_, value);
   }
   void flag(std::string_view name) {
     start(name);
@@ -40,13 +54,13 @@ class ParamsWriter {
 
  private:
   void start(std::string_view name) {
-    if (!std::exchange(first_, false)) out_ += ',';
-    out_ += '"';
+    if (!std::exchange(first_, false)) out_ += ",";
+    out_ += kQuote;
     out_ += name;
-    out_ += "\":";
+    out_ += R"(":)";
   }
 
-  std::string& out_;
+  Line& out_;
   bool first_ = true;
 };
 
@@ -57,13 +71,6 @@ void write(ParamsWriter& out, const Hello& hello) {
   if (hello.notices) out.flag("notices");
 }
 
-void write(ParamsWriter& out, const Acquire& acquire) {
-  out.text("path", acquire.path);
-  out.text("mode", name_of(acquire.mode));
-  if (acquire.timeout) out.seconds("timeout", *acquire.timeout);
-  out.text("reason", acquire.reason);
-}
-
 void write(ParamsWriter& out, const Reclaim& reclaim) {
   out.text("path", reclaim.path);
   out.text("mode", name_of(reclaim.mode));
@@ -72,14 +79,6 @@ void write(ParamsWriter& out, const Reclaim& reclaim) {
   if (reclaim.token) out.number("token", *reclaim.token);
   if (reclaim.ticket != 0) out.number("ticket", reclaim.ticket);
   out.seconds("age", reclaim.age);
-}
-
-void write(ParamsWriter& out, const Release& release) {
-  out.number("token", release.token);
-}
-
-void write(ParamsWriter& out, const Cancel& cancel) {
-  out.number("id", cancel.request);
 }
 
 void write(ParamsWriter& out, const Detach& detach) {
@@ -98,23 +97,60 @@ void write(ParamsWriter& out, const List& list) {
 
 void write(ParamsWriter&, const Status&) {}
 
-constexpr std::string_view kBegin = R"({"jsonrpc":"2.0",)";
-constexpr std::string_view kBeforeId = R"("id":)";
-
-std::string up_to_params(const std::optional<RequestId>& id, std::string_view method) {
-  constexpr std::size_t kMost = 192;  // of all lines are shorter
-  std::string line;
-  line.reserve(kMost);
-  line += kBegin;
-  if (id) {
-    line += kBeforeId;
-    append_number(line, *id);
-    line += ',';
+void write(Line& out, const Acquire& acquire) {
+  out += kAcquire;
+  out.append_quoted(acquire.path);
+  if (acquire.mode == Mode::shared) {
+    out += kShared;
+  } else {
+    out += kExclusive;
   }
-  line += R"("method":")";
-  line += method;
-  line += R"(","params":{)";
-  return line;
+  if (acquire.timeout) {
+    out += kTimeout;
+    append_seconds(out, *acquire.timeout);
+  }
+  if (!acquire.reason.empty()) {
+    out += kReason;
+    out.append_quoted(acquire.reason);
+  }
+}
+
+void write(Line& out, const Release& release) {
+  out += kRelease;
+  out.append_number(release.token);
+}
+
+void write(Line& out, const Cancel& cancel) {
+  out += R"("method":"cancel","params":{"id":)";
+  out.append_number(cancel.request);
+}
+
+void write_any(Line& out, const Call& call) {
+  const auto write_it = [&](const auto& kind) {
+    if constexpr (requires { write(out, kind); }) {
+      write(out, kind);
+    } else {
+      out += R"("method":")";
+      out += method_of(call);
+      out += R"(","params":{)";
+      ParamsWriter params(out);
+      write(params, kind);
+    }
+  };
+  std::visit(write_it, call);
+}
+
+template <typename Write>
+void append_request(Line& out, const std::optional<RequestId>& id, Write write_call) {
+  out += kBegin;
+  if (id) {
+    out += kBeforeId;
+    out.append_number(*id);
+    out += ",";
+  }
+  write_call();
+  out += kEnd;
+  out += "\n";
 }
 
 std::optional<Release> release_of_ours(Scanner& scanner) {
@@ -125,20 +161,22 @@ std::optional<Release> release_of_ours(Scanner& scanner) {
 
 std::optional<Acquire> acquire_of_ours(Scanner& scanner) {
   Acquire acquire;
+  if (!scanner.take(kQuote)) return std::nullopt;
   const auto path = scanner.take_plain_text();
   if (!path || path->size() > kMaxEscapedPathBytes) return std::nullopt;
   acquire.path = *path;
-  if (scanner.take(R"(,"mode":"shared")")) {
+  if (scanner.take(kShared)) {
     acquire.mode = Mode::shared;
-  } else if (!scanner.take(R"(,"mode":"exclusive")")) {
+  } else if (!scanner.take(kExclusive)) {
     return std::nullopt;
   }
-  if (scanner.take(R"(,"timeout":)")) {
+  if (scanner.take(kTimeout)) {
     const auto seconds = scanner.take_decimal();
     if (!seconds || *seconds > kMaxTimeoutSeconds) return std::nullopt;
     acquire.timeout = Seconds(*seconds);
   }
-  if (scanner.take(R"(,"reason":")")) {
+  if (scanner.take(kReason)) {
+    if (!scanner.take(kQuote)) return std::nullopt;
     const auto reason = scanner.take_plain_text();
     if (!reason || reason->size() > kMaxReasonBytes) return std::nullopt;
     acquire.reason = *reason;
@@ -148,24 +186,26 @@ std::optional<Acquire> acquire_of_ours(Scanner& scanner) {
 
 }  // namespace
 
-std::string encode(const Request& request) {
-  return encode(request.id, request.call);
+void append(Line& out, RequestId id, const Acquire& acquire) {
+  append_request(out, id, [&] { write(out, acquire); });
+}
+
+void append(Line& out, const Release& release) {
+  append_request(out, std::nullopt, [&] { write(out, release); });
+}
+
+void append(Line& out, const Cancel& cancel) {
+  append_request(out, std::nullopt, [&] { write(out, cancel); });
 }
 
 std::string encode(const std::optional<RequestId>& id, const Call& call) {
-  std::string line = up_to_params(id, method_of(call));
-  ParamsWriter params(line);
-  std::visit([&](const auto& kind) { write(params, kind); }, call);
-  line += "}}\n";
-  return line;
+  Line line;
+  append_request(line, id, [&] { write_any(line, call); });
+  return std::string(line.view());
 }
 
-std::string encode(RequestId id, const Acquire& acquire) {
-  std::string line = up_to_params(id, "acquire");
-  ParamsWriter params(line);
-  write(params, acquire);
-  line += "}}\n";
-  return line;
+std::string encode(const Request& request) {
+  return encode(request.id, request.call);
 }
 
 std::optional<Request> read_own_request(std::string_view line) {
@@ -176,18 +216,18 @@ std::optional<Request> read_own_request(std::string_view line) {
     request.id = scanner.take_number();
     if (!request.id || *request.id > kMaxExactInteger || !scanner.take(",")) return std::nullopt;
   }
-  if (scanner.take(R"("method":"release","params":{"token":)")) {
+  if (scanner.take(kRelease)) {
     auto release = release_of_ours(scanner);
     if (!release) return std::nullopt;
     request.call = *release;
-  } else if (scanner.take(R"("method":"acquire","params":{"path":")")) {
+  } else if (scanner.take(kAcquire)) {
     auto acquire = acquire_of_ours(scanner);
     if (!acquire) return std::nullopt;
     request.call = std::move(*acquire);
   } else {
     return std::nullopt;
   }
-  if (!scanner.take("}}") || !scanner.is_at_end()) return std::nullopt;
+  if (!scanner.take(kEnd) || !scanner.is_at_end()) return std::nullopt;
   return request;
 }
 

@@ -215,14 +215,30 @@ TEST_F(NoMemory, A_grant_that_there_is_no_memory_to_take_is_given_back_C8) {
   } while (!enough);
 }
 
-TEST_F(NoMemory, A_release_that_there_is_no_memory_to_tell_is_told_later_C7) {
+TEST_F(NoMemory, A_release_takes_none_C7) {
   const auto lock = make(path);
   acquire(*lock, 7);
   be_read();
+  run_out_after(0);
+  std::async(std::launch::async, [&] { EXPECT_TRUE(lock->release()); }).get();
+  EXPECT_EQ(daemon.next_call<proto::Release>().token, 7U);
+  EXPECT_EQ(refusals, kRefusals);
+}
+
+TEST_F(NoMemory, A_release_that_there_is_none_to_keep_for_a_full_socket_is_told_later_C7) {
+  constexpr proto::RequestId kMoreThanItTakes = 2000;
+  const auto lock = make(path);
+  acquire(*lock, 7);
+  be_read();
+  for (proto::RequestId id = 1; id <= kMoreThanItTakes; ++id) {
+    process.connection.notify(proto::Cancel{id});
+  }
   refuse_one_after(0);
   std::async(std::launch::async, [&] { EXPECT_TRUE(lock->release()); }).get();
   EXPECT_EQ(refusals, 0);
-  EXPECT_EQ(daemon.next_call<proto::Release>().token, 7U);
+  auto told = daemon.next();
+  while (std::holds_alternative<proto::Cancel>(told.call)) told = daemon.next();
+  EXPECT_EQ(std::get<proto::Release>(told.call).token, 7U);
 }
 
 // A page of `list`, which takes more than there is, is given up with the query.

@@ -1,0 +1,82 @@
+// One line while it is written: text that grows at its end. A short one, as most are, takes no
+// memory, and to append a literal to it is a few instructions: an acquire and a release are written
+// with a third of those that appending to a std::string takes, which is a tenth of the client's.
+//
+// A plain value, of one thread.
+
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace locket::proto {
+
+class Line {
+ public:
+  Line() = default;
+  Line(const Line&) = delete;
+  Line& operator=(const Line&) = delete;
+
+  [[gnu::always_inline]] Line& operator+=(std::string_view text) {
+    if (text.size() > kShort - size_) {
+      grow(text);
+    } else {
+      std::memcpy(short_.data() + size_, text.data(), text.size());
+      size_ += text.size();
+    }
+    return *this;
+  }
+
+  void append_number(std::uint64_t number) {
+    std::array<char, 20> digits;  // 2^64 has twenty
+    const bool fits = digits.size() <= kShort - size_;
+    char* const begin = fits ? short_.data() + size_ : digits.data();
+    const char* const end = std::to_chars(begin, begin + digits.size(), number).ptr;
+    if (fits) {
+      size_ += static_cast<std::size_t>(end - begin);
+    } else {
+      grow({begin, end});
+    }
+  }
+
+  // Between quotes, as JSON has it. `text` is valid UTF-8: escaped text is.
+  void append_quoted(std::string_view text) {
+    *this += "\"";
+    for (;;) {
+      const std::string_view plain = text.substr(0, std::min(text.find('"'), text.find('\\')));
+      *this += plain;
+      text.remove_prefix(plain.size());
+      if (text.empty()) break;
+      *this += "\\";
+      *this += text.substr(0, 1);
+      text.remove_prefix(1);
+    }
+    *this += "\"";
+  }
+
+  // Valid until it grows.
+  [[nodiscard]] std::string_view view() const {
+    return long_.empty() ? std::string_view(short_.data(), size_) : long_;
+  }
+
+ private:
+  static constexpr std::size_t kShort = 256;
+
+  void grow(std::string_view text) {
+    long_ = view();
+    size_ = kShort;
+    long_ += text;
+  }
+
+  std::array<char, kShort> short_;
+  std::size_t size_ = 0;  // of the short one; kShort: it has become long
+  std::string long_;
+};
+
+}  // namespace locket::proto
