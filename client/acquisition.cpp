@@ -24,14 +24,14 @@ TimePoint backstop_for(const Wish& wish, TimePoint deadline) {
 
 }  // namespace
 
-Acquisition::Acquisition(Process& process, Custody::Owner owner, Wish wish)
+Acquisition::Acquisition(Process& process, Custody::Handle* owner, Wish wish)
     : process_(&process),
       owner_(owner),
       wish_(std::move(wish)),
       deadline_(wish_.timeout ? after(*wish_.timeout) : kNever),
       backstop_(backstop_for(wish_, deadline_)) {}
 
-std::expected<Acquisition, Failure> Acquisition::begin(Process& process, Custody::Owner owner,
+std::expected<Acquisition, Failure> Acquisition::begin(Process& process, Custody::Handle* owner,
                                                        Wish wish) {
   Acquisition attempt(process, owner, std::move(wish));
   if (auto asked = attempt.ask(); !asked) return std::unexpected(std::move(asked.error()));
@@ -43,11 +43,11 @@ std::expected<void, Failure> Acquisition::ask() {
   if (!file) return std::unexpected(Failure{std::move(file.error()), std::nullopt});
   file_ = file->id;
 
-  Claim claim{{proto::escape(wish_.path), wish_.mode, wish_.timeout, wish_.reason},
-              file_,
-              std::move(file->descriptor)};
-  if (wish_.timeout) claim.deadline = deadline_;
-  claim.at_once = wish_.timeout == proto::Seconds::zero();
+  auto claim = std::make_unique<Claim>(
+      proto::Acquire{proto::escape(wish_.path), wish_.mode, wish_.timeout, wish_.reason}, file_,
+      std::move(file->descriptor));
+  if (wish_.timeout) claim->deadline = deadline_;
+  claim->at_once = wish_.timeout == proto::Seconds::zero();
   auto pending = process_->connection.start(std::move(claim), backstop_);
   if (!pending) {
     // Tried until the end to get a word in: no failure of the daemon's, but of the wait.

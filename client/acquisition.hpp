@@ -28,7 +28,7 @@ namespace locket::client {
 
 // What to lock and how; `path` is absolute, as bytes, and `reason` is escaped text.
 struct Wish {
-  std::string path;
+  const std::string& path;  // must outlive the attempt
   proto::Mode mode = proto::Mode::exclusive;
   std::optional<proto::Seconds> timeout;  // none: for ever; checked by check_timeout()
   std::string reason;
@@ -38,7 +38,7 @@ class Acquisition {
  public:
   // Opens the file and sends the request; blocks as long as the file system does. The hold that
   // comes of it will be `owner`'s.
-  static std::expected<Acquisition, proto::Failure> begin(Process& process, Custody::Owner owner,
+  static std::expected<Acquisition, proto::Failure> begin(Process& process, Custody::Handle* owner,
                                                           Wish wish);
 
   Acquisition(Acquisition&&) noexcept = default;
@@ -56,7 +56,7 @@ class Acquisition {
   [[nodiscard]] proto::FileId file() const { return file_; }
 
  private:
-  Acquisition(Process& process, Custody::Owner owner, Wish wish);
+  Acquisition(Process& process, Custody::Handle* owner, Wish wish);
 
   std::expected<void, proto::Failure> ask();
   std::optional<Outcome> check_grant(proto::Token token);
@@ -64,7 +64,7 @@ class Acquisition {
   [[nodiscard]] proto::Errc code_of_silence() const;
 
   Process* process_;
-  Custody::Owner owner_;
+  Custody::Handle* owner_;
   Wish wish_;
   TimePoint deadline_;  // the caller's
   TimePoint backstop_;  // when to stop believing that the daemon answers

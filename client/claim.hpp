@@ -2,10 +2,11 @@
 // after the one that knew it has gone (C9).
 //
 // In one place at any time: in the Pending that waits for it, then in Custody. Both are read under
-// the connection's mutex when all claims are told again.
+// the connection's mutex when all claims are told again. Only the pointer to it moves.
 
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "client/deadline.hpp"
@@ -23,5 +24,7 @@ struct Claim {
   proto::Ticket ticket = 0;                // 0: never told
   TimePoint since = Clock::now();          // of its arrival; when held, of its grant
 };
+
+using ClaimPtr = std::unique_ptr<Claim>;
 
 }  // namespace locket::client

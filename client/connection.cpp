@@ -113,7 +113,7 @@ std::expected<Pending, Error> Connection::start(const proto::Call& call, TimePoi
   }
 }
 
-std::expected<Pending, Error> Connection::start(Claim claim, TimePoint until) {
+std::expected<Pending, Error> Connection::start(ClaimPtr claim, TimePoint until) {
   Pending pending(*this, std::make_unique<Slot>());
   Slot& slot = *pending.slot_;
   slot.claim = std::move(claim);

@@ -113,7 +113,7 @@ class Connection {
   std::expected<Pending, proto::Error> start(const proto::Call& call, TimePoint until);
 
   // The same for a lock. From here on the claim is told to every new daemon until it ends.
-  std::expected<Pending, proto::Error> start(Claim claim, TimePoint until);
+  std::expected<Pending, proto::Error> start(ClaimPtr claim, TimePoint until);
 
   // start() and wait() in one, for what is answered at once and may be asked again when the
   // connection is lost: a Failure is an error too, and so is no answer by then (Errc::no_daemon).

@@ -129,7 +129,7 @@ void Connection::settle(proto::RequestId id, proto::Answer&& answer) {
     }
     if (const auto* grant = std::get_if<proto::Grant>(&answer)) {
       slot.claim->since = Clock::now();
-      custody_.add(*slot.claim, grant->token);
+      custody_.add(slot.claim, grant->token);
       slot.claim.reset();
     }
   }

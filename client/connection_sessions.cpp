@@ -220,7 +220,7 @@ std::expected<bool, Error> Connection::tell(Slot& slot) {
 std::expected<bool, Error> Connection::tell(proto::Token token) {
   std::expected<bool, Error> told = true;  // where it has been released, there is nothing to tell
   custody_.with(token, [&](const Hold& hold) {
-    const Claim& claim = hold.claim;
+    const Claim& claim = *hold.claim;
     const proto::RequestId id = ++last_id_;
     // Memory for it first: what has been told must not be told again.
     std::map<proto::RequestId, proto::Token> reclaim{{id, token}};

@@ -1,7 +1,8 @@
 #include "client/custody.hpp"
 
-#include <iterator>
+#include <algorithm>
 #include <ranges>
+#include <utility>
 
 #include "client/connection.hpp"
 #include "client/herald.hpp"
@@ -10,7 +11,7 @@
 namespace locket::client {
 
 void release_hold(Hold hold, Connection& connection) {
-  os_unlock(std::move(hold.claim.descriptor));
+  os_unlock(std::move(hold.claim->descriptor));
   if (!hold.lost) connection.notify(proto::Release{hold.token});
 }
 
@@ -20,7 +21,7 @@ void lose_hold(proto::Token token, Custody& custody, Herald& herald) {
   herald.announce(std::move(losses));
 }
 
-void Custody::add(Claim& claim, proto::Token token) {
+void Custody::add(ClaimPtr& claim, proto::Token token) {
   const std::lock_guard lock(mutex_);
   // A token that is in here already, which strictly increasing ones never are, changes nothing: its
   // second grant finds nothing to adopt.
@@ -28,19 +29,20 @@ void Custody::add(Claim& claim, proto::Token token) {
   if (is_new) place->second.hold = {std::move(claim), token, false, {}};
 }
 
-bool Custody::adopt(proto::Token token, Owner owner) {
+bool Custody::adopt(proto::Token token, Handle* owner) {
   const std::lock_guard lock(mutex_);
   const auto found = holds_.find(token);
   if (found == holds_.end()) return false;
   auto& [hold, whose] = found->second;
   if (hold.lost || whose != nullptr) return false;
-  owned_.emplace(owner, token);  // may throw
+  auto& owned = owner->tokens_;
+  owned.insert(std::ranges::upper_bound(owned, token), token);  // may throw
   whose = owner;
   hold.thread = std::this_thread::get_id();
   return true;
 }
 
-std::optional<Hold> Custody::take(Owner owner) {
+std::optional<Hold> Custody::take(const Handle* owner) {
   const std::lock_guard lock(mutex_);
   return extract(find(owner));
 }
@@ -57,7 +59,7 @@ std::optional<Hold> Custody::take(proto::Token token) {
   return extract(found);
 }
 
-proto::Token Custody::peek(Owner owner) const {
+proto::Token Custody::peek(const Handle* owner) const {
   const std::lock_guard lock(mutex_);
   const auto found = find(owner);
   return found != holds_.end() && !found->second.hold.lost ? found->first : 0;
@@ -89,7 +91,7 @@ void Custody::with(proto::Token token, const std::function<void(const Hold&)>& l
   if (found != holds_.end() && !found->second.hold.lost) look(found->second.hold);
 }
 
-Custody::Owner Custody::lose(proto::Token token) noexcept {
+Custody::Handle* Custody::lose(proto::Token token) noexcept {
   const std::lock_guard lock(mutex_);
   const auto found = holds_.find(token);
   if (found == holds_.end() || std::exchange(found->second.hold.lost, true)) return nullptr;
@@ -98,19 +100,20 @@ Custody::Owner Custody::lose(proto::Token token) noexcept {
 }
 
 void Custody::forget() {
+  for (const auto& [token, entry] : holds_) {
+    if (entry.owner != nullptr) entry.owner->tokens_.clear();
+  }
   holds_.clear();  // closes, which unlocks nothing while the parent has its own copies
-  owned_.clear();
   lost_ = 0;
 }
 
 // The calling thread's last one, else anybody's last one, else a lost one.
-Custody::Holds::const_iterator Custody::find(Owner owner) const {
+Custody::Holds::const_iterator Custody::find(const Handle* owner) const {
   const auto thread = std::this_thread::get_id();
   auto other = holds_.end();
   auto lost = holds_.end();
-  auto each = owned_.upper_bound({owner, ~proto::Token{0}});
-  while (each != owned_.begin() && (--each)->first == owner) {
-    const auto found = holds_.find(each->second);
+  for (const proto::Token token : owner->tokens_ | std::views::reverse) {
+    const auto found = holds_.find(token);
     const Hold& hold = found->second.hold;
     if (hold.lost) {
       if (lost == holds_.end()) lost = found;
@@ -127,7 +130,7 @@ Custody::Holds::const_iterator Custody::find(proto::FileId file) const {
   auto lost = holds_.end();
   for (auto each = holds_.end(); each != holds_.begin();) {
     const auto& [hold, owner] = (--each)->second;
-    if (owner == nullptr || hold.claim.file != file) continue;
+    if (owner == nullptr || hold.claim->file != file) continue;
     if (!hold.lost) return each;
     if (lost == holds_.end()) lost = each;
   }
@@ -136,7 +139,9 @@ Custody::Holds::const_iterator Custody::find(proto::FileId file) const {
 
 std::optional<Hold> Custody::extract(Holds::const_iterator found) {
   if (found == holds_.end()) return std::nullopt;
-  owned_.erase({found->second.owner, found->first});
+  if (Handle* const owner = found->second.owner) {
+    owner->tokens_.erase(std::ranges::lower_bound(owner->tokens_, found->first));
+  }
   if (found->second.hold.lost) --lost_;
   return std::move(holds_.extract(found).mapped().hold);
 }

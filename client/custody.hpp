@@ -18,9 +18,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "client/claim.hpp"
@@ -33,7 +31,7 @@ class Custody;
 class Herald;
 
 struct Hold {
-  Claim claim;
+  ClaimPtr claim;
   proto::Token token = 0;
   bool lost = false;       // the kernel's lock is gone, by no doing of ours
   std::thread::id thread;  // that acquired it
@@ -50,18 +48,27 @@ void lose_hold(proto::Token token, Custody& custody, Herald& herald);
 
 class Custody {
  public:
-  // A handle, as far as custody cares: where the hold was acquired through. Null: nobody yet.
-  using Owner = const void*;
+  // What holds are acquired through, as far as custody cares. It must outlive them.
+  class Handle {
+   public:
+    Handle() = default;
+    Handle(const Handle&) = delete;
+    Handle& operator=(const Handle&) = delete;
+
+   private:
+    friend Custody;
+    std::vector<proto::Token> tokens_;  // of its holds, in order; under the custody's mutex
+  };
 
   // Moves the claim, once there is memory for it.
-  void add(Claim& claim, proto::Token token);
+  void add(ClaimPtr& claim, proto::Token token);
 
   // The calling thread takes it for this handle. False where it was lost meanwhile.
-  bool adopt(proto::Token token, Owner owner);
+  bool adopt(proto::Token token, Handle* owner);
 
   // The hold that the calling thread acquired last through this handle, else the last that anybody
   // did.
-  std::optional<Hold> take(Owner owner);
+  std::optional<Hold> take(const Handle* owner);
 
   // Any hold on that file; the last one acquired through some handle.
   std::optional<Hold> take(proto::FileId file);
@@ -70,7 +77,7 @@ class Custody {
   std::optional<Hold> take(proto::Token token);
 
   // The token of what take() would take; 0 when there is none but lost ones.
-  [[nodiscard]] proto::Token peek(Owner owner) const;
+  [[nodiscard]] proto::Token peek(const Handle* owner) const;
   [[nodiscard]] proto::Token peek(proto::FileId file) const;
 
   // The tokens of all that are not lost, in the order of their grants.
@@ -82,7 +89,7 @@ class Custody {
   void with(proto::Token token, const std::function<void(const Hold&)>& look) const;
 
   // The kernel says that it is gone. Whose it was; null where nobody knows of it.
-  Owner lose(proto::Token token) noexcept;
+  Handle* lose(proto::Token token) noexcept;
 
   // For fork: see fork_guard.hpp. The child drops what its parent holds, and unlocks nothing.
   void lock() { mutex_.lock(); }
@@ -92,17 +99,16 @@ class Custody {
  private:
   struct Entry {
     Hold hold;
-    Owner owner = nullptr;
+    Handle* owner = nullptr;  // null: nobody yet
   };
   using Holds = std::map<proto::Token, Entry>;
 
-  [[nodiscard]] Holds::const_iterator find(Owner owner) const;
+  [[nodiscard]] Holds::const_iterator find(const Handle* owner) const;
   [[nodiscard]] Holds::const_iterator find(proto::FileId file) const;
   std::optional<Hold> extract(Holds::const_iterator found);
 
   mutable std::mutex mutex_;
   Holds holds_;
-  std::set<std::pair<Owner, proto::Token>> owned_;
   std::size_t lost_ = 0;  // of those in holds_
 };
 

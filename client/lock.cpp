@@ -27,8 +27,8 @@ std::expected<std::unique_ptr<Lock>, Error> Lock::make(const std::string& path, 
 Lock::Lock(Process& process, std::string path) : process_(process), path_(std::move(path)) {}
 
 Lock::~Lock() {
-  process_.herald.set_callback(this, {});
-  while (auto hold = process_.custody.take(this)) {
+  process_.herald.set_callback(&handle_, {});
+  while (auto hold = process_.custody.take(&handle_)) {
     release_hold(std::move(*hold), process_.connection);
   }
 }
@@ -47,12 +47,12 @@ std::expected<Acquisition, Failure> Lock::begin(proto::Mode mode,
     const std::lock_guard lock(process_.handles);
     wish.reason = reason_;
   }
-  return Acquisition::begin(process_, this, std::move(wish));
+  return Acquisition::begin(process_, &handle_, std::move(wish));
 }
 
 std::expected<void, Error> Lock::release() {
   look_for_losses();
-  auto hold = process_.custody.take(this);
+  auto hold = process_.custody.take(&handle_);
   if (!hold) {
     // Perhaps acquired through another handle: the same file is the same lock (C5).
     if (const auto file = proto::identify(path_)) hold = process_.custody.take(*file);
@@ -79,7 +79,7 @@ std::expected<Lock::Kept, Error> Lock::keep_across_exec(std::string_view command
   }
   Kept kept{token(), -1};
   process_.custody.with(kept.token, [&](const Hold& hold) {
-    const int descriptor = hold.claim.descriptor.get();
+    const int descriptor = hold.claim->descriptor.get();
     if (keep_open_across_exec(descriptor)) kept.descriptor = descriptor;
   });
   if (kept.descriptor < 0) {
@@ -90,7 +90,7 @@ std::expected<Lock::Kept, Error> Lock::keep_across_exec(std::string_view command
 }
 
 void Lock::on_lost(Herald::Callback callback) {
-  process_.herald.set_callback(this, std::move(callback));
+  process_.herald.set_callback(&handle_, std::move(callback));
 }
 
 proto::Token Lock::token() const {
@@ -112,7 +112,7 @@ void Lock::look_for_losses() const noexcept try {
 }
 
 proto::Token Lock::known_token() const {
-  if (const proto::Token token = process_.custody.peek(this)) return token;
+  if (const proto::Token token = process_.custody.peek(&handle_)) return token;
   const auto file = proto::identify(path_);
   return file ? process_.custody.peek(*file) : 0;
 }

@@ -69,6 +69,7 @@ class Lock {
   void look_for_losses() const noexcept;
 
   Process& process_;
+  Custody::Handle handle_;
   const std::string path_;  // absolute, bytes
   std::string reason_;      // escaped; guarded by Process::handles
 };

@@ -23,7 +23,7 @@ proto::Descriptor place_of(int fd) {
 bool is_lock_lost(const Custody& custody, proto::Token token) {
   proto::Descriptor place;
   custody.with(token, [&](const Hold& hold) {
-    const int fd = hold.claim.descriptor.get();
+    const int fd = hold.claim->descriptor.get();
     const auto held = proto::held_flock(fd);
     if (held && !*held) place = place_of(fd);
   });

@@ -37,7 +37,7 @@ struct Pending::Slot {
   bool waiting = false;  // somebody is in wait()
   Sleeper sleeper;       // of who has slept as a follower; null: nobody has
 
-  std::optional<Claim> claim;       // of a call for a lock
+  ClaimPtr claim;                   // of a call for a lock
   std::uint64_t first_session = 0;  // on which the claim was told, or is to be; 0: none yet
   std::uint64_t session = 0;        // the last such one
 };

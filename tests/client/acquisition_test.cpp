@@ -25,7 +25,7 @@ using test::kernel_admits;
 class AcquisitionTest : public testing::Test {
  protected:
   Acquisition begin(std::optional<Seconds> timeout = std::nullopt, Mode mode = Mode::exclusive) {
-    auto attempt = Acquisition::begin(process, this, {path, mode, timeout, "a reason"});
+    auto attempt = Acquisition::begin(process, &handle, {path, mode, timeout, "a reason"});
     return attempt ? std::move(*attempt) : throw std::runtime_error(attempt.error().error.message);
   }
 
@@ -40,12 +40,13 @@ class AcquisitionTest : public testing::Test {
     return descriptor;
   }
 
-  void release() { release_hold(process.custody.take(this).value(), process.connection); }
+  void release() { release_hold(process.custody.take(&handle).value(), process.connection); }
 
   test::TemporaryFolder folder;
   std::string path = folder / "lock";
   FakeDaemon daemon;
   Process process{daemon.sockets()};
+  Custody::Handle handle;
 };
 
 TEST_F(AcquisitionTest, Asks_with_path_mode_time_left_reason_and_descriptor) {
@@ -103,10 +104,10 @@ TEST_F(AcquisitionTest, A_replaced_lock_file_is_noticed_at_the_grant_and_asked_f
   lock_descriptor().reset();
   daemon.reply(again.id, proto::Grant{8});
   EXPECT_EQ(outcome.get(), 8U);
-  const auto hold = process.custody.take(this);
+  const auto hold = process.custody.take(&handle);
   ASSERT_TRUE(hold);
-  EXPECT_NE(hold->claim.file, old_file);
-  EXPECT_EQ(hold->claim.file, proto::identify(path).value());
+  EXPECT_NE(hold->claim->file, old_file);
+  EXPECT_EQ(hold->claim->file, proto::identify(path).value());
 }
 
 TEST_F(AcquisitionTest, An_unlinked_lock_file_is_made_anew_also_with_timeout_0_C11) {
@@ -176,7 +177,7 @@ TEST_F(AcquisitionTest, A_stopped_daemon_gets_patience_with_timeout_0_and_then_a
 }
 
 TEST_F(AcquisitionTest, A_missing_folder_is_an_error_that_names_it_C12) {
-  const auto attempt = Acquisition::begin(process, this, {folder / "no/lock", {}, {}, {}});
+  const auto attempt = Acquisition::begin(process, &handle, {folder / "no/lock", {}, {}, {}});
   EXPECT_EQ(attempt.error().error.code, Errc::file_error);
   EXPECT_EQ(attempt.error().error.os_error, ENOENT);
   EXPECT_NE(attempt.error().error.message.find("the folder " + folder / "no"), std::string::npos);

@@ -13,8 +13,8 @@ constexpr proto::FileId kFile{1, 100};
 constexpr proto::FileId kOther{1, 200};
 
 void add(Custody& custody, proto::FileId file, proto::Token token) {
-  Claim claim;
-  claim.file = file;
+  auto claim = std::make_unique<Claim>();
+  claim->file = file;
   custody.add(claim, token);
 }
 
@@ -24,14 +24,14 @@ proto::Token token_of(const std::optional<Hold>& hold) {
 
 class CustodyTest : public testing::Test {
  protected:
-  void add(Custody::Owner owner, proto::FileId file, proto::Token token) {
+  void add(Custody::Handle* owner, proto::FileId file, proto::Token token) {
     locket::client::add(custody, file, token);
     ASSERT_TRUE(custody.adopt(token, owner));
   }
 
   Custody custody;
-  int handle = 0;  // any two addresses
-  int another = 0;
+  Custody::Handle handle;
+  Custody::Handle another;
 };
 
 TEST_F(CustodyTest, Holds_are_given_back_through_their_handle_last_one_first) {

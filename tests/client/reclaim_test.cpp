@@ -156,20 +156,23 @@ TEST_F(ReclaimTest, A_grant_that_the_daemon_sent_before_it_died_counts_C9) {
 }
 
 TEST_F(ReclaimTest, A_grant_that_nobody_has_taken_yet_is_told_as_held_C9) {
-  Claim claim{{.path = path, .timeout = {}, .reason = {}}, {}, proto::open_lock_file(path).value()};
+  auto claim = std::make_unique<Claim>(proto::Acquire{.path = path, .timeout = {}, .reason = {}},
+                                       proto::FileId(), proto::open_lock_file(path).value());
   auto pending = process.connection.start(std::move(claim), kNever).value();
   daemon.welcome();
   daemon.reply(daemon.next().id, proto::Grant{7});
   ASSERT_TRUE(std::holds_alternative<proto::Grant>(pending.wait(kNever).value()));
   succeed();  // between the grant and its adoption
   EXPECT_EQ(daemon.next_call<proto::Reclaim>().token, 7U);
-  EXPECT_TRUE(process.custody.adopt(7, this));
-  release_hold(process.custody.take(this).value(), process.connection);
+  Custody::Handle handle;
+  EXPECT_TRUE(process.custody.adopt(7, &handle));
+  release_hold(process.custody.take(&handle).value(), process.connection);
   EXPECT_EQ(daemon.next_call<proto::Release>().token, 7U);
 }
 
 TEST_F(ReclaimTest, A_grant_that_nobody_wants_any_more_is_released) {
-  Claim claim{{.path = path, .timeout = {}, .reason = {}}, {}, proto::open_lock_file(path).value()};
+  auto claim = std::make_unique<Claim>(proto::Acquire{.path = path, .timeout = {}, .reason = {}},
+                                       proto::FileId(), proto::open_lock_file(path).value());
   auto pending = process.connection.start(std::move(claim), kNever).value();
   auto other = process.connection.start(proto::Status{}, kNever).value();
   daemon.welcome();
@@ -360,8 +363,8 @@ TEST_F(ReclaimTest, A_session_that_outlasts_its_connection_does_so_at_every_daem
 TEST_F(ReclaimTest, Thousands_of_claims_come_back_through_a_socket_that_holds_hundreds_C9) {
   constexpr proto::Token kHolds = 2000;
   for (proto::Token token = 1; token <= kHolds; ++token) {
-    Claim claim;
-    claim.asked.path = "/srv/" + std::string(500, 'x');
+    auto claim = std::make_unique<Claim>();
+    claim->asked.path = "/srv/" + std::string(500, 'x');
     process.custody.add(claim, token);
   }
   auto any = process.connection.start(proto::Status{}, kNever);
