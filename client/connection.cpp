@@ -346,7 +346,7 @@ std::expected<void, Error> Connection::send(UniqueLock& lock, std::string_view l
     return sent;  // others noticed, and may have tried to connect again
   }
   // All of it, where there is nobody to go on with the rest.
-  std::expected<bool, Error> more = true;
+  std::expected<bool, Error> more = channel == channel_ && channel->has_unsent();
   while (channel == channel_ && more && *more) {
     more = channel->flush(lock);
     if (leader_ != nullptr || keeper_.is_running()) break;
@@ -372,7 +372,7 @@ void Connection::wake_sender() {
 }
 
 void Connection::flush() {
-  if (channel_ == nullptr) return;
+  if (channel_ == nullptr || (!has_unsent() && refused_.empty() && owed_.empty())) return;
   if (auto flushed = channel_->flush(); !flushed) {
     std::ignore = hang_up(std::move(flushed.error()));
     return;

@@ -160,8 +160,8 @@ Connection::Slot* Connection::find(proto::RequestId id) const {
 // Out of all tables. Says whether the daemon of this session does not know of it yet.
 bool Connection::drop(Slot& slot) {
   std::erase(pending_, PendingCall(slot.id, &slot));
-  std::erase(refused_, Untold(&slot));
-  return std::erase(untold_, Untold(&slot)) > 0;
+  if (!refused_.empty()) std::erase(refused_, Untold(&slot));
+  return !untold_.empty() && std::erase(untold_, Untold(&slot)) > 0;
 }
 
 void Connection::settle_reclaim(proto::Token token, const proto::Answer& answer) {

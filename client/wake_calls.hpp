@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 namespace locket::client {
 
@@ -27,8 +28,9 @@ class WakeCalls {
 
   // False: no room.
   bool add(const Sleeper& sleeper) noexcept {
-    if (count_ == sleepers_.size()) return false;
-    sleepers_[count_++] = sleeper;
+    if (!sleepers_) sleepers_.emplace();
+    if (count_ == sleepers_->size()) return false;
+    (*sleepers_)[count_++] = sleeper;
     return true;
   }
 
@@ -36,7 +38,7 @@ class WakeCalls {
     place_ = nullptr;
     if (count_ == 0) return;
     lock_.unlock();
-    for (std::size_t i = 0; i < count_; ++i) sleepers_[i]->notify_one();
+    for (std::size_t i = 0; i < count_; ++i) (*sleepers_)[i]->notify_one();
     lock_.lock();
     count_ = 0;
   }
@@ -44,7 +46,7 @@ class WakeCalls {
  private:
   std::unique_lock<std::mutex>& lock_;
   WakeCalls*& place_;
-  std::array<Sleeper, 16> sleepers_;
+  std::optional<std::array<Sleeper, 16>> sleepers_;  // mostly there are none
   std::size_t count_ = 0;
 };
 
