@@ -50,6 +50,7 @@ class Run {
 
 // Each measures one thing of ours beside others' and adds its results.
 void measure_pairs(Run& run);
+void measure_busy(Run& run);
 void measure_handoffs(Run& run);
 void measure_throughput(Run& run);
 void measure_flatness(Run& run);
@@ -68,6 +69,7 @@ inline constexpr std::array kCases = {
     Case{"pairs",
          "acquire and release, nobody else there: redis, postgres, etcd, flock(2), the floor",
          measure_pairs},
+    Case{"busy", "a pair now and then, while others compute: redis, postgres", measure_busy},
     Case{"handoffs", "release in one process to acquire in another: postgres, locket.py, filelock",
          measure_handoffs},
     Case{"throughput", "16 and 64 clients at once, and threads in place of processes: redis",
