@@ -34,7 +34,8 @@ class Lock {
   std::expected<proto::Token, proto::Failure> acquire(proto::Mode mode,
                                                       std::optional<proto::Seconds> timeout);
 
-  // The same in steps, for who wants to do something while waiting: wait on the Acquisition.
+  // The same in steps, for who wants to do something while waiting: wait on the Acquisition, which
+  // must end before this does.
   std::expected<Acquisition, proto::Failure> begin(proto::Mode mode,
                                                    std::optional<proto::Seconds> timeout);
 

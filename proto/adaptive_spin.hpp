@@ -47,7 +47,8 @@ class BasicAdaptiveSpin {
       const auto now = Clock::now();
       const auto away = now - before;
       if (away > kOthersCompute) {
-        pause_ = std::min(std::max(2 * pause_, kTimesAsLong * away), kLongestPause);
+        const auto cost = std::min(away, kLongestSlice);
+        pause_ = std::min(std::max(2 * pause_, kTimesAsLong * cost), kLongestPause);
         not_before_ = now + pause_;
       }
       if (away > kOthersRan || now - begin > kLongest) break;
@@ -61,12 +62,13 @@ class BasicAdaptiveSpin {
   using Duration = Clock::duration;
 
   static constexpr Duration kLongest = std::chrono::microseconds(50);
-  // To give way takes less where nobody wants it.
-  static constexpr Duration kOthersRan = std::chrono::microseconds(10);
+  // Who answers takes less. On one processor, a pair takes 4% less time than with 10 µs.
+  static constexpr Duration kOthersRan = std::chrono::microseconds(30);
   static constexpr int kMostSkipped = 63;
 
   // Who only answers somebody takes less.
   static constexpr Duration kOthersCompute = std::chrono::milliseconds(1);
+  static constexpr Duration kLongestSlice = std::chrono::milliseconds(10);  // else it was stopped
   static constexpr int kTimesAsLong = 100;
   static constexpr Duration kLongestPause = std::chrono::seconds(10);
 

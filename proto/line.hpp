@@ -6,7 +6,6 @@
 
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
@@ -48,14 +47,10 @@ class Line {
   // Between quotes, as JSON has it. `text` is valid UTF-8: escaped text is.
   void append_quoted(std::string_view text) {
     *this += "\"";
-    for (;;) {
-      const std::string_view plain = text.substr(0, std::min(text.find('"'), text.find('\\')));
-      *this += plain;
-      text.remove_prefix(plain.size());
-      if (text.empty()) break;
-      *this += "\\";
-      *this += text.substr(0, 1);
-      text.remove_prefix(1);
+    if (text.contains('"') || text.contains('\\')) {
+      append_escaped(text);
+    } else {
+      *this += text;
     }
     *this += "\"";
   }
@@ -68,8 +63,15 @@ class Line {
  private:
   static constexpr std::size_t kShort = 256;
 
+  void append_escaped(std::string_view text) {
+    for (const char& character : text) {
+      if (character == '"' || character == '\\') *this += "\\";
+      *this += {&character, 1};
+    }
+  }
+
   void grow(std::string_view text) {
-    long_ = view();
+    if (long_.empty()) long_ = view();
     size_ = kShort;
     long_ += text;
   }

@@ -226,7 +226,7 @@ TEST_F(NoMemory, A_release_takes_none_C7) {
 }
 
 TEST_F(NoMemory, A_release_that_there_is_none_to_keep_for_a_full_socket_is_told_later_C7) {
-  constexpr proto::RequestId kMoreThanItTakes = 2000;
+  constexpr proto::RequestId kMoreThanItTakes = 20'000;
   const auto lock = make(path);
   acquire(*lock, 7);
   be_read();

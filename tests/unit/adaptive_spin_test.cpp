@@ -68,7 +68,7 @@ TEST_F(Spinning, Gives_up_and_does_so_sooner_the_more_often_it_was_in_vain) {
 }
 
 TEST_F(Spinning, Gives_up_at_once_where_others_run) {
-  TestClock::others_take = microseconds(20);
+  TestClock::others_take = microseconds(50);
   EXPECT_EQ(in_vain(), 1);
   EXPECT_EQ(skipped(), 1);
 }
@@ -90,6 +90,13 @@ TEST_F(Spinning, Where_others_compute_it_costs_a_hundredth_at_most_and_then_less
   for (int times = 0; times < 10; ++times) looks_again_after();
   EXPECT_GE(looks_again_after(), seconds(10));
   EXPECT_LE(looks_again_after(), seconds(11));
+}
+
+TEST_F(Spinning, One_that_was_stopped_for_long_goes_on_soon) {
+  TestClock::others_take = seconds(100);
+  EXPECT_EQ(in_vain(), 1);
+  TestClock::others_take = microseconds(1);
+  EXPECT_LE(looks_again_after(), milliseconds(1100));
 }
 
 TEST_F(Spinning, Where_others_computed_and_do_no_more_one_that_pays_off_makes_up_for_it) {
