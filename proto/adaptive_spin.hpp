@@ -62,12 +62,12 @@ class BasicAdaptiveSpin {
   using Duration = Clock::duration;
 
   static constexpr Duration kLongest = std::chrono::microseconds(50);
-  // Who answers takes less. On one processor, a pair takes 4% less time than with 10 µs.
-  static constexpr Duration kOthersRan = std::chrono::microseconds(30);
+  // To give way takes less where nobody wants it.
+  static constexpr Duration kOthersRan = std::chrono::microseconds(10);
   static constexpr int kMostSkipped = 63;
 
-  // Who only answers somebody takes less.
-  static constexpr Duration kOthersCompute = std::chrono::milliseconds(1);
+  // Programs that only ask and answer take less, also many of them one after the other.
+  static constexpr Duration kOthersCompute = std::chrono::microseconds(2500);
   static constexpr Duration kLongestSlice = std::chrono::milliseconds(10);  // else it was stopped
   static constexpr int kTimesAsLong = 100;
   static constexpr Duration kLongestPause = std::chrono::seconds(10);

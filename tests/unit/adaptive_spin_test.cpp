@@ -68,7 +68,7 @@ TEST_F(Spinning, Gives_up_and_does_so_sooner_the_more_often_it_was_in_vain) {
 }
 
 TEST_F(Spinning, Gives_up_at_once_where_others_run) {
-  TestClock::others_take = microseconds(50);
+  TestClock::others_take = microseconds(20);
   EXPECT_EQ(in_vain(), 1);
   EXPECT_EQ(skipped(), 1);
 }
