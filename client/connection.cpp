@@ -20,7 +20,8 @@ using proto::Error;
 namespace {
 
 void append(proto::Line& line, const Connection::Notice& notice) {
-  std::visit([&](const auto& kind) { proto::append(line, kind); }, notice);
+  if (const auto* release = std::get_if<proto::Release>(&notice)) proto::append(line, *release);
+  if (const auto* cancel = std::get_if<proto::Cancel>(&notice)) proto::append(line, *cancel);
 }
 
 }  // namespace

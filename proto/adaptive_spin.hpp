@@ -24,7 +24,7 @@
 namespace locket::proto {
 
 // Tests have another clock, and another way to give way.
-template <typename Clock, void (*kGiveWay)()>
+template <typename Clock, void (*GiveWay)()>
 class BasicAdaptiveSpin {
  public:
   // Looks until there is something, which is true, or it is time to sleep: after kLongest, when
@@ -43,7 +43,7 @@ class BasicAdaptiveSpin {
         pause_ = {};
         return true;
       }
-      kGiveWay();
+      GiveWay();
       const auto now = Clock::now();
       const auto away = now - before;
       if (away > kOthersCompute) {
