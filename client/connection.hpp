@@ -20,8 +20,7 @@
 //  2. While there is a session and anybody is in wait() and not yet answered, there is a leader, or
 //     one has been woken to become it: who leaves wait() with no leader in place wakes the follower
 //     that waits longest.
-//  3. Bytes leave in the order of the calls. One thread at a time sends, without the mutex, and
-//  what
+//  3. Bytes leave in the order of the calls. One thread at a time sends, without the mutex; what
 //     others say meanwhile leaves with its next message. What the socket does not take at once is
 //     sent by the leader when it can, else by the keeper, or ahead of the next call.
 //  4. The mutex is never held while sleeping, so that notify() never waits for the daemon.
