@@ -164,6 +164,8 @@ class Connection {
   void sit_out(UniqueLock& lock, Slot& slot, TimePoint until);
   void promote();
   void wake(const Slot& slot) noexcept;
+
+  // What is said: connection_sending.cpp.
   std::expected<void, proto::Error> send(UniqueLock& lock, std::string_view line,
                                          proto::RequestId id, int descriptor);
   void wake_sender();

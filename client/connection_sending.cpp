@@ -1,0 +1,125 @@
+// Of connection.hpp: what is said, in its order, and when what could not leave is tried again.
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "client/channel.hpp"
+#include "client/connection.hpp"
+#include "proto/codec.hpp"
+
+namespace locket::client {
+
+using proto::Errc;
+using proto::Error;
+
+namespace {
+
+void append(proto::Line& line, const Connection::Notice& notice) {
+  if (const auto* release = std::get_if<proto::Release>(&notice)) proto::append(line, *release);
+  if (const auto* cancel = std::get_if<proto::Cancel>(&notice)) proto::append(line, *cancel);
+}
+
+}  // namespace
+
+void Connection::notify(Notice notice) noexcept {
+  try {
+    proto::Line line;
+    append(line, notice);
+    UniqueLock lock(mutex_);
+    if (channel_ != nullptr) std::ignore = send(lock, line.view(), 0, -1);
+  } catch (const std::bad_alloc&) {
+    notify_later(notice);
+  }
+}
+
+// It takes less memory than whatever it is about has just given back.
+void Connection::notify_later(Notice notice) noexcept {
+  const UniqueLock lock(mutex_);
+  try {
+    if (channel_ != nullptr) owed_.push_back(notice);
+  } catch (const std::bad_alloc&) {
+    return;  // the kernel's lock is free in any case, and who lets go must not fail
+  }
+  keeper_.alert();
+}
+
+// The kernel has it without the mutex: who sends is often preempted by the daemon that he wakes,
+// and nobody else shall wait for him to go on. What others want to send meanwhile leaves with him.
+std::expected<void, Error> Connection::send(UniqueLock& lock, std::string_view line,
+                                            proto::RequestId id, int descriptor) {
+  flush();
+  if (channel_ == nullptr) return std::unexpected(parting_);
+  const auto channel = channel_;
+  std::expected<void, Error> sent;
+  try {
+    sent = channel->send(lock, id, line, descriptor);
+  } catch (const std::bad_alloc&) {
+    if (channel == channel_) wake_sender();
+    throw;
+  }
+  if (!sent && sent.error().code != Errc::limit_reached) {
+    if (channel == channel_) return hang_up(std::move(sent.error()));
+    return sent;  // others noticed, and may have tried to connect again
+  }
+  // All of it, where there is nobody to go on with the rest.
+  std::expected<bool, Error> more = channel == channel_ && channel->has_unsent();
+  while (channel == channel_ && more && *more) {
+    more = channel->flush(lock);
+    if (leader_ != nullptr || keeper_.is_running()) break;
+  }
+  if (channel != channel_) return sent;
+  if (!more) {
+    std::ignore = hang_up(std::move(more.error()));
+  } else {
+    wake_sender();
+  }
+  return sent;
+}
+
+// For what is left to send. A leader that sleeps already knows nothing of that; who is sending
+// comes back to it.
+void Connection::wake_sender() {
+  if (!has_unsent() || channel_->is_sending()) return;
+  if (leader_ != nullptr) {
+    channel_->wake();
+  } else if (!keeper_sends_) {
+    keeper_.alert();
+  }
+}
+
+void Connection::flush() {
+  if (channel_ == nullptr || (!has_unsent() && refused_.empty() && owed_.empty())) return;
+  if (auto flushed = channel_->flush(); !flushed) {
+    std::ignore = hang_up(std::move(flushed.error()));
+    return;
+  }
+  if (!refused_.empty() && retrying_.is_due()) {
+    retrying_.attempt();
+    untold_.insert(untold_.end(), refused_.begin(), refused_.end());
+    refused_.clear();
+  }
+  while (!owed_.empty()) {
+    proto::Line line;
+    append(line, owed_.back());
+    std::ignore = channel_->send(0, line.view(), -1);
+    owed_.pop_back();
+  }
+  tell_claims();
+}
+
+bool Connection::has_unsent() const {
+  return channel_ != nullptr && (channel_->has_unsent() || !untold_.empty());
+}
+
+// When something is to be tried again of which no event will tell.
+TimePoint Connection::next_try() const {
+  TimePoint next = refused_.empty() ? kNever : retrying_.due();
+  const bool lacks_memory = channel_ != nullptr && channel_->has_line_put_back();
+  if (lacks_memory || (has_unsent() && channel_->lacks_room())) {
+    next = std::min(next, Clock::now() + Channel::kNoRoomPause);
+  }
+  return next;
+}
+
+}  // namespace locket::client
