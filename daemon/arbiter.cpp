@@ -85,14 +85,15 @@ void Arbiter::tell(Record& record) {
   events_.emplace_back(Queued{record.claim.session, record.claim.request, record.ticket});
 }
 
-bool Arbiter::release(SessionId session, Token token) {
+std::optional<Ticket> Arbiter::release(SessionId session, Token token) {
   const auto found = by_token_.find({session, token});
-  if (found == by_token_.end() || !found->second->held) return false;
+  if (found == by_token_.end() || !found->second->held) return std::nullopt;
   Record& record = *found->second;
+  const Ticket ticket = record.ticket;
   Lock& lock = *record.owner;
   leave(record);
   advance(lock);
-  return true;
+  return ticket;
 }
 
 bool Arbiter::cancel(SessionId session, RequestId request) {

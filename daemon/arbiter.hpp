@@ -195,7 +195,7 @@ class Arbiter {
   void end_recovery();
 
   // False, and nothing changes, where this session holds no such token.
-  bool release(SessionId session, Token token);
+  std::optional<Ticket> release(SessionId session, Token token);
 
   // Ends the wait, or releases the grant; false where there is neither.
   bool cancel(SessionId session, RequestId request);

@@ -77,7 +77,7 @@ std::expected<void, Error> Dispatch::received(SessionId session, std::string_vie
   const UserId user = clients_.at(session).peer->uid;
   if (!descriptors.empty() && os_locks_.calls_pending(user) > 0) {
     // Refused alone, they would go on coming, and closing them hangs.
-    const UserHas has = what_has(user);
+    const UserHas has = make_room(user);
     if (auto few = descriptors_left(limits_for(has), user, has); !few) return few;
   }
   const auto request = proto::decode_request(line);
@@ -94,6 +94,7 @@ std::expected<void, Error> Dispatch::received(SessionId session, std::string_vie
   }
   const auto outcome = serve(clients_.at(session), *request, descriptors);
   pump();
+  to_park_.reset();
   if (outcome) return {};
   tell_refusal(clients_.at(session), *request, outcome.error());
   // Notifications get no answer, says JSON-RPC 2.0, section 4.1.
@@ -105,6 +106,7 @@ void Dispatch::closed(SessionId session) {
   const auto client = clients_.find(session);
   tell_taken(client->second);
   std::ignore = came_ahead(session, 0);
+  unpark_all(client->second);
   if (const auto user = users_.find(client->second.peer->uid); --user->second.sessions == 0) {
     users_.erase(user);
   }
@@ -121,7 +123,9 @@ void Dispatch::closed(SessionId session) {
 }
 
 bool Dispatch::outlives_connection(SessionId session) {
-  if (!clients_.at(session).detached) return false;
+  Client& client = clients_.at(session);
+  if (!client.detached) return false;
+  unpark_all(client);
   lists_.erase(session);
   openings_.forget(session);
   arbiter_.stop_waiting(session);
@@ -153,9 +157,7 @@ std::optional<Monotonic> Dispatch::next_deadline() const {
 Dispatch::Outcome Dispatch::serve(Client& client, const Request& request,
                                   Descriptors& descriptors) {
   if (!client.greeted && !std::holds_alternative<proto::Hello>(request.call)) {
-    const bool claim = std::holds_alternative<proto::Acquire>(request.call) ||
-                       std::holds_alternative<proto::Reclaim>(request.call);
-    if (claim) dispose_first(client.session, descriptors);
+    if (proto::takes_descriptor(request.call)) dispose_first(client.session, descriptors);
     return fail(Errc::invalid_request,
                 fmt::format("the first request must be \"hello\" with \"protocol\": {}",
                             proto::kProtocolVersion));
@@ -181,16 +183,22 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   if (!request.id) return {};
   reply(client.session, request.id,
         proto::Welcome{proto::kProtocolVersion, fmt::format("locketd/{}", proto::kVersion),
-                       ::getpid()});
+                       ::getpid(), proto::kMaxParkedFiles});
   return {};
 }
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Acquire& acquire, Descriptors& descriptors) {
+  if (acquire.parked) {
+    auto parked = take_parked(client, *acquire.parked);
+    if (!parked) return std::unexpected(std::move(parked.error()));
+    return enter(client, request, std::move(*parked), claim_of(acquire), std::nullopt);
+  }
   if (descriptors.empty()) return open(client, request, acquire);
   auto file = take_passed_file(descriptors);
   if (!file) return std::unexpected(std::move(file.error()));
-  return enter(client, request, std::move(*file), claim_of(acquire), std::nullopt);
+  return enter(client, request, {std::move(*file), {}, client.peer->uid}, claim_of(acquire),
+               std::nullopt);
 }
 
 // A path alone.
@@ -227,7 +235,8 @@ void Dispatch::file_opened(Client& client, const Request& request, Monotonic ask
       const std::chrono::nanoseconds taken = sessions_.now().steady - asked;
       claim.timeout = std::max(*claim.timeout - taken, std::chrono::nanoseconds(0));
     }
-    outcome = enter(client, request, std::move(*file), std::move(claim), std::nullopt);
+    outcome = enter(client, request, {std::move(*file), {}, client.peer->uid}, std::move(claim),
+                    std::nullopt);
   } else {
     outcome = std::unexpected(std::move(file.error()));
   }
@@ -248,20 +257,20 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   Claim claim{.mode = reclaim.mode, .path = reclaim.path, .reason = reclaim.reason};
   if (reclaim.timeout) claim.timeout = nanoseconds_of(*reclaim.timeout);
   came_back();
-  return enter(client, request, std::move(*file), std::move(claim),
+  return enter(client, request, {std::move(*file), {}, client.peer->uid}, std::move(claim),
                Former{reclaim.ticket, reclaim.token, nanoseconds_of(reclaim.age)});
 }
 
-Dispatch::Outcome Dispatch::enter(Client& client, const Request& request, Descriptor file,
+Dispatch::Outcome Dispatch::enter(Client& client, const Request& request, PassedFile file,
                                   Claim claim, const std::optional<Former>& former) {
   auto outcome = admit(client, request, file, std::move(claim), former);
   // Which has taken the file where it succeeded. NOLINTNEXTLINE(clang-analyzer-cplusplus.Move)
-  if (!outcome) os_locks_.dispose(std::move(file), client.peer->uid);
+  if (!outcome) os_locks_.dispose(std::move(file.descriptor), client.peer->uid);
   return outcome;
 }
 
 // A claim goes to the arbiter, and its descriptor to the OS locks.
-Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, Descriptor& file,
+Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, PassedFile& file,
                                   Claim claim, const std::optional<Former>& former) {
   if (!request.id) return no_id(request);
   if (openings_.has(client.session, *request.id)) return id_in_use(*request.id);
@@ -271,19 +280,22 @@ Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, Descri
                             proto::kMaxRequestsPerSession));
   }
   const UserId user = client.peer->uid;
-  const UserHas has = what_has(user);
+  const UserHas has = make_room(user);
   if (auto few = admits_claim(limits_for(has), user, has, claim); !few) {
     return std::unexpected(std::move(few.error()));
   }
-  const auto location = proto::locate(file.get());
-  if (!location) {
-    return fail(Errc::bad_file,
-                fmt::format("cannot lock {}: {}", claim.path, location.error().message));
+  if (!file.local) {
+    const auto location = proto::locate(file.descriptor.get());
+    if (!location) {
+      return fail(Errc::bad_file,
+                  fmt::format("cannot lock {}: {}", claim.path, location.error().message));
+    }
+    file.location = *location;
   }
   claim.session = client.session;
   claim.user = user;
   claim.request = *request.id;
-  claim.file = location->file;
+  claim.file = file.location.file;
   log::debug("session {}: {}s {} ({})", client.session, proto::method_of(request.call), claim.path,
              proto::name_of(claim.mode));
   const auto ticket = former ? arbiter_.reclaim(sessions_.now(), std::move(claim), *former)
@@ -294,7 +306,7 @@ Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, Descri
   }
   if (!ticket) return id_in_use(*request.id);
   // In time: the arbiter's events about this ticket come out in pump(), after this.
-  os_locks_.adopt(*ticket, {std::move(file), *location, client.peer->uid});
+  os_locks_.adopt(*ticket, std::move(file));
   return {};
 }
 
@@ -310,13 +322,15 @@ void Dispatch::dispose_first(SessionId session, Descriptors& descriptors) {
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Release& release, Descriptors&) {
-  if (!arbiter_.release(client.session, release.token)) {
+  const auto ticket = arbiter_.release(client.session, release.token);
+  if (!ticket) {
     incidents_.released(client.session, release.token);
     return fail(
         Errc::not_held,
         fmt::format("cannot release unlocked lock: this session holds no token {}", release.token));
   }
   log::debug("session {}: releases {}", client.session, release.token);
+  if (release.park) to_park_ = {*ticket, client.session, release.token};
   if (client.detached) keep_later(client);  // it did not become another after all
   if (request.id) reply(client.session, request.id, proto::Done{});
   return {};

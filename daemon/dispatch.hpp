@@ -76,7 +76,7 @@ class Dispatch {
   Dispatch(Sessions& sessions, OsLocks& os_locks, std::string socket_path, UserLimits limits = {});
 
   // May this peer have a session? Else why not, for it to read.
-  [[nodiscard]] std::expected<void, locket::proto::Error> admits(const Peer& peer) const;
+  [[nodiscard]] std::expected<void, locket::proto::Error> admits(const Peer& peer);
 
   // The session's events, in this order; the peer lives until closed().
   // `kept`: an earlier daemon's, of a process that was becoming another.
@@ -125,6 +125,11 @@ class Dispatch {
   [[nodiscard]] std::optional<Monotonic> next_deadline() const;
 
  private:
+  // An unlocked file that waits for the session's next claim on it.
+  struct Parked {
+    Token token;  // of the hold that it was parked after
+    PassedFile file;
+  };
   struct Client {
     SessionId session = 0;
     const Peer* peer = nullptr;
@@ -136,6 +141,7 @@ class Dispatch {
     bool detached = false;
     bool reclaimed = false;  // says that it held something under an earlier daemon
     std::size_t ahead = 0;   // descriptors
+    std::vector<Parked> parked = {};
   };
   struct PendingList {
     std::uint64_t number;  // of all, in the order of arrival
@@ -155,6 +161,7 @@ class Dispatch {
   Outcome handle(Client&, const Request&, const locket::proto::Acquire&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::Reclaim&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::Release&, Descriptors&);
+  Outcome handle(Client&, const Request&, const locket::proto::Unpark&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::Cancel&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::Detach&, Descriptors&);
   Outcome handle(Client&, const Request&, const locket::proto::List&, Descriptors&);
@@ -162,12 +169,20 @@ class Dispatch {
   Outcome open(Client&, const Request&, const locket::proto::Acquire&);
   void file_opened(Client&, const Request&, Monotonic asked,
                    std::expected<locket::proto::Descriptor, locket::proto::Error> file);
-  Outcome enter(Client&, const Request&, locket::proto::Descriptor file, Claim claim,
+  Outcome enter(Client&, const Request&, PassedFile file, Claim claim,
                 const std::optional<Former>& former);
-  Outcome admit(Client&, const Request&, locket::proto::Descriptor& file, Claim claim,
+  Outcome admit(Client&, const Request&, PassedFile& file, Claim claim,
                 const std::optional<Former>& former);
   void dispose_first(SessionId session, Descriptors& descriptors);
 
+  // Between two claims on one file: dispatch_parking.cpp.
+  void park(SessionId session, Token token, Ticket ticket);
+  std::expected<PassedFile, locket::proto::Error> take_parked(Client& client, Token token);
+  void unpark_all(Client& client);
+  void unpark_all(UserId user);
+
+  // What this user has, where he may have one more: what is parked keeps nobody out.
+  UserHas make_room(UserId user);
   [[nodiscard]] UserHas what_has(UserId user) const;
   [[nodiscard]] UserLimits limits_for(const UserHas& has) const;
 
@@ -188,7 +203,7 @@ class Dispatch {
   void perform(const CheckLock& event) { os_locks_.check_lock(event.ticket, event.mode); }
   void perform(const Abandon& event) { os_locks_.abandon(event.ticket); }
   void perform(const Unlock& event) { os_locks_.unlock(event.ticket); }
-  void perform(const Discard& event) { os_locks_.discard(event.ticket); }
+  void perform(const Discard& event);
 
   void reply(SessionId session, std::optional<RequestId> id, locket::proto::Answer answer);
   void keep_later(const Client& client);
@@ -224,12 +239,20 @@ class Dispatch {
   struct Presence {
     std::size_t sessions = 0;
     std::size_t ahead = 0;
+    std::size_t parked = 0;
   };
   boost::unordered_flat_map<UserId, Presence> users_;  // who has any session
   std::size_t ahead_ = 0;                              // of all
-  std::set<SessionId> kept_;                           // by an earlier daemon
-  std::set<SessionId> to_keep_;  // for the next one, of whom that has to be told
-  std::set<SessionId> put_off_;  // of these, for whom there was no room
+  std::size_t parked_ = 0;
+  struct ToPark {
+    Ticket ticket;
+    SessionId session;
+    Token token;
+  };
+  std::optional<ToPark> to_park_;  // when the arbiter has let go of it
+  std::set<SessionId> kept_;       // by an earlier daemon
+  std::set<SessionId> to_keep_;    // for the next one, of whom that has to be told
+  std::set<SessionId> put_off_;    // of these, for whom there was no room
   // Of each user's sessions that are kept, the descriptors.
   std::map<UserId, std::map<SessionId, std::size_t>> shares_;
   Openings openings_;

@@ -6,15 +6,22 @@ namespace locketd {
 
 using locket::proto::Error;
 
-std::expected<void, Error> Dispatch::admits(const Peer& peer) const {
-  const UserHas has = what_has(peer.uid);
+std::expected<void, Error> Dispatch::admits(const Peer& peer) {
+  const UserHas has = make_room(peer.uid);
   return admits_session(limits_for(has), peer.uid, has);
+}
+
+UserHas Dispatch::make_room(UserId user) {
+  const UserHas has = what_has(user);
+  if (has.parked == 0 || has.descriptors() < limits_for(has).descriptors) return has;
+  unpark_all(user);
+  return what_has(user);
 }
 
 UserHas Dispatch::what_has(UserId user) const {
   const auto found = users_.find(user);
   const Presence is = found == users_.end() ? Presence{} : found->second;
-  return {is.sessions, arbiter_.use_of(user), os_locks_.calls_pending(user), is.ahead};
+  return {is.sessions, arbiter_.use_of(user), os_locks_.calls_pending(user), is.ahead, is.parked};
 }
 
 UserLimits Dispatch::limits_for(const UserHas& has) const {
@@ -22,7 +29,8 @@ UserLimits Dispatch::limits_for(const UserHas& has) const {
   const UserHas all{clients_.size(),
                     {.held = counts.holders, .waiting = counts.waiters},
                     os_locks_.calls_pending(),
-                    ahead_};
+                    ahead_,
+                    parked_};
   return locketd::limits_for(has, limits_, descriptors_for_users_, all.descriptors());
 }
 

@@ -17,6 +17,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "daemon/external_waits.hpp"
@@ -48,6 +49,7 @@ class FlockLocks final : public OsLocks {
   void unlock(Ticket ticket) override;
   void disown(Ticket ticket) override { set_locked(files_.at(ticket), false); }
   void discard(Ticket ticket) override;
+  std::optional<PassedFile> give_back(Ticket ticket) override;
 
   // Closes the descriptors without unlocking, so that holders keep their locks when the daemon ends
   // (C9), and ends the threads. False where some of them hang beyond the patience of its caller:

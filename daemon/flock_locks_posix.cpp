@@ -75,7 +75,7 @@ void FlockLocks::adopt(Ticket ticket, PassedFile file) {
   Custody custody;
   custody.id = file.location.file;
   custody.user = file.user;
-  if (devices_.include(file.location)) {
+  if (file.local || devices_.include(file.location)) {
     custody.local = std::move(file.descriptor);
   } else {
     custody.slow = std::make_shared<Descriptor>(std::move(file.descriptor));
@@ -180,6 +180,19 @@ void FlockLocks::discard(Ticket ticket) {
   } else {
     close_slowly(std::move(custody.slow), custody.user);
   }
+}
+
+std::optional<PassedFile> FlockLocks::give_back(Ticket ticket) {
+  const auto found = files_.find(ticket);
+  if (found == files_.end() || !found->second.is_local()) {
+    discard(ticket);
+    return std::nullopt;
+  }
+  unlock(ticket);
+  Custody& custody = found->second;
+  PassedFile file{std::move(custody.local), {custody.id, 0}, custody.user, true};
+  files_.erase(found);
+  return file;
 }
 
 bool FlockLocks::finish(std::chrono::steady_clock::duration patience) {

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <expected>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "daemon/arbiter.hpp"
@@ -25,7 +26,8 @@ inline constexpr int kLockedAlready = EALREADY;
 struct PassedFile {
   locket::proto::Descriptor descriptor;
   locket::proto::Location location;
-  UserId user = 0;  // whose session passed it
+  UserId user = 0;     // whose session passed it
+  bool local = false;  // it is known to be, and where
 };
 
 class OsLocks {
@@ -82,6 +84,10 @@ class OsLocks {
   // Unlocks explicitly where locked: copies of the descriptor that leaked to a dead client's
   // children must not keep the lock alive (C8).
   virtual void discard(Ticket ticket) = 0;
+
+  // The same, but gives the open descriptor back, unlocked. None where its file is not local: to
+  // unlock that may take for ever.
+  virtual std::optional<PassedFile> give_back(Ticket ticket) = 0;
 };
 
 }  // namespace locketd

@@ -39,7 +39,7 @@ Outcome text_left(std::size_t limit, std::size_t has, UserId user, std::size_t m
 }  // namespace
 
 std::size_t UserHas::descriptors() const {
-  return kDescriptorsOfSession * sessions + claims.held + claims.waiting + calls + ahead;
+  return kDescriptorsOfSession * sessions + claims.held + claims.waiting + calls + ahead + parked;
 }
 
 std::size_t descriptors_for_users() {

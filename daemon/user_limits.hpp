@@ -30,6 +30,7 @@ struct UserHas {
   // claimed counts twice.
   std::size_t calls = 0;
   std::size_t ahead = 0;  // descriptors that came before their requests' lines did
+  std::size_t parked = 0;
   [[nodiscard]] std::size_t descriptors() const;
 };
 

@@ -20,7 +20,7 @@ namespace locket::proto {
 struct BadRequest {
   std::optional<RequestId> id;
   Error error;
-  bool claim = false;         // acquire or reclaim, so a descriptor came along
+  bool claim = false;         // one with which a descriptor came along
   bool notification = false;  // it was one, so that nobody waits for an answer
 };
 
@@ -32,6 +32,7 @@ void append(std::string& out, const Reply& reply);
 // The same as encode(), for those that locks take all day: without a copy or memory.
 void append(Line& out, RequestId id, const Acquire& acquire);
 void append(Line& out, const Release& release);
+void append(Line& out, const Unpark& unpark);
 void append(Line& out, const Cancel& cancel);
 
 std::expected<Request, BadRequest> decode_request(std::string_view line);
@@ -39,6 +40,9 @@ std::expected<Reply, Error> decode_reply(std::string_view line);
 
 // Which request a reply answers, where its line begins as ours do; takes no memory.
 std::optional<RequestId> id_of_reply(std::string_view line);
+
+// Acquires and reclaims come with a descriptor, but for an acquire on a parked file.
+bool takes_descriptor(const Call& call);
 
 // The method's name on the wire.
 std::string_view method_of(const Call& call);

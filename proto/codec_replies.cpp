@@ -53,7 +53,9 @@ Json body_of(const Done&) {
 }
 
 Json body_of(const Welcome& welcome) {
-  return {{"protocol", welcome.protocol}, {"server", welcome.server}, {"pid", welcome.pid}};
+  Json json{{"protocol", welcome.protocol}, {"server", welcome.server}, {"pid", welcome.pid}};
+  if (welcome.parking > 0) json["parking"] = welcome.parking;
+  return json;
 }
 
 // These two have forms of their own in append().
@@ -220,7 +222,7 @@ Answer result_from(const Json& json) {
   if (json.contains("rows")) return page_from(json);
   if (json.contains("protocol")) {
     return Welcome{number_from<int>(json["protocol"]), text_in(json, "server"),
-                   number_in<std::int64_t>(json, "pid")};
+                   number_in<std::int64_t>(json, "pid"), number_in<std::uint64_t>(json, "parking")};
   }
   if (json.contains("uptime")) return status_from(json);
   return Done{};
@@ -288,7 +290,8 @@ std::optional<Reply> usual_reply(std::string_view line) {
   const auto& [members, inner_name, inner] = object;
   if (members.all().size() != 2 || members.find("jsonrpc") == nullptr) return std::nullopt;
   // At a restart there may be no memory, which a thorough reading cannot do without.
-  if (inner_name == "result" && inner.all().size() == 3) {
+  const auto parking = number_of(inner, "parking");
+  if (inner_name == "result" && inner.all().size() == (parking ? 4 : 3)) {
     const auto id = number_of(members, "id");
     const auto protocol = number_of(inner, "protocol");
     const FlatField* const server = inner.find("server");
@@ -298,7 +301,7 @@ std::optional<Reply> usual_reply(std::string_view line) {
         protocol && pid && std::in_range<int>(*protocol) && std::in_range<std::int64_t>(*pid);
     if (id && name != nullptr && fits) {
       return Reply{id, Welcome{static_cast<int>(*protocol), std::string(*name),
-                               static_cast<std::int64_t>(*pid)}};
+                               static_cast<std::int64_t>(*pid), parking.value_or(0)}};
     }
   }
   if (inner_name == "params" && inner.all().size() == 2) {

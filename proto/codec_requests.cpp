@@ -132,6 +132,7 @@ Call read_acquire(Params& params) {
   acquire.mode = params.mode();
   acquire.timeout = params.timeout();
   acquire.reason = params.text("reason", kMaxReasonBytes);
+  acquire.parked = params.whole_number("parked", kMaxExactInteger);
   return acquire;
 }
 
@@ -148,7 +149,13 @@ Call read_reclaim(Params& params) {
 }
 
 Call read_release(Params& params) {
-  return Release{params.required_number("token", kMaxExactInteger)};
+  Release release{params.required_number("token", kMaxExactInteger)};
+  release.park = params.flag("park");
+  return release;
+}
+
+Call read_unpark(Params& params) {
+  return Unpark{params.required_number("token", kMaxExactInteger)};
 }
 
 Call read_cancel(Params& params) {
@@ -187,6 +194,7 @@ constexpr std::array<Method, std::variant_size_v<Call>> kMethods{{
     {"acquire", read_acquire},
     {"reclaim", read_reclaim},
     {"release", read_release},
+    {"unpark", read_unpark},
     {"cancel", read_cancel},
     {"detach", read_detach},
     {"list", read_list},
@@ -234,6 +242,11 @@ std::expected<Call, Error> read_call(const FlatObject& object) {
 
 }  // namespace
 
+bool takes_descriptor(const Call& call) {
+  if (const auto* acquire = std::get_if<Acquire>(&call)) return !acquire->parked;
+  return std::holds_alternative<Reclaim>(call);
+}
+
 std::string_view method_of(const Call& call) {
   return kMethods[call.index()].name;
 }
@@ -251,7 +264,9 @@ std::expected<Request, BadRequest> decode_request(std::string_view line) {
   const bool usual = read_flat(line, object) && object.inner_name.value_or("params") == "params";
   if (!usual) read = thorough.emplace().read(line, object);
   const auto* method = text_member(object, "method");
-  const bool claim = method != nullptr && (*method == "acquire" || *method == "reclaim");
+  const bool claim =
+      method != nullptr &&
+      (*method == "reclaim" || (*method == "acquire" && object.inner.find("parked") == nullptr));
   const auto id = read_id(object);
   const auto bad = [&](Error error) {
     const bool notification = read && method != nullptr && id && !*id;

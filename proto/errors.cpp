@@ -26,6 +26,7 @@ constexpr std::array kErrors{
     Entry{Errc::limit_reached, -32005, "limit_reached"},
     Entry{Errc::not_permitted, -32007, "not_permitted"},
     Entry{Errc::lost, -32008, "lost"},
+    Entry{Errc::not_parked, -32009, "not_parked"},
     Entry{Errc::no_daemon, 0, "no_daemon"},
     Entry{Errc::connection_lost, 0, "connection_lost"},
     Entry{Errc::file_error, 0, "file_error"},

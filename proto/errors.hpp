@@ -27,6 +27,7 @@ enum class Errc {
   limit_reached,
   not_permitted,
   lost,
+  not_parked,
   // Never on the wire: what only a client can find out.
   no_daemon,
   connection_lost,

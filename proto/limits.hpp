@@ -34,6 +34,10 @@ inline constexpr std::uint64_t kMaxExactInteger = (std::uint64_t{1} << 53) - 1;
 // Waiting and held together; each costs the daemon a descriptor.
 inline constexpr std::size_t kMaxRequestsPerSession = 16384;
 
+// Files of one session that stay open between two locks: for as many threads as take locks all the
+// time.
+inline constexpr std::size_t kMaxParkedFiles = 64;
+
 // Descriptors that came before their requests' lines did: what one message can carry (SCM_MAX_FD).
 inline constexpr std::size_t kMaxDescriptorsAhead = 253;
 

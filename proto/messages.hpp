@@ -35,6 +35,7 @@ struct Acquire {
   Mode mode = Mode::exclusive;
   std::optional<Seconds> timeout;  // none: for ever
   std::string reason;
+  std::optional<Token> parked = {};  // on the file that was parked with that one's release
 };
 
 // "Your predecessor knew this claim of mine": what this process held, or waited for, when the
@@ -50,6 +51,12 @@ struct Reclaim {
 };
 
 struct Release {
+  Token token = 0;
+  bool park = false;  // the file stays open, for an Acquire that names this token
+};
+
+// "I shall not come back to the file that was parked with this token's release."
+struct Unpark {
   Token token = 0;
 };
 
@@ -83,7 +90,7 @@ struct List {
 
 struct Status {};
 
-using Call = std::variant<Hello, Acquire, Reclaim, Release, Cancel, Detach, List, Status>;
+using Call = std::variant<Hello, Acquire, Reclaim, Release, Unpark, Cancel, Detach, List, Status>;
 
 struct Request {
   std::optional<RequestId> id;  // none: a notification, which gets no answer
@@ -96,6 +103,7 @@ struct Welcome {
   int protocol = 0;
   std::string server;
   std::int64_t pid = 0;
+  std::uint64_t parking = 0;  // for so many files of a session; 0: an older daemon, for none
 };
 
 struct Grant {

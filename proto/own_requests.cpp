@@ -23,6 +23,8 @@ constexpr std::string_view kExclusive = R"(,"mode":"exclusive")";
 constexpr std::string_view kShared = R"(,"mode":"shared")";
 constexpr std::string_view kTimeout = R"(,"timeout":)";
 constexpr std::string_view kReason = R"(,"reason":)";
+constexpr std::string_view kParked = R"(,"parked":)";
+constexpr std::string_view kPark = R"(,"park":true)";
 constexpr std::string_view kQuote = R"(")";
 constexpr std::string_view kEnd = "}}";
 
@@ -113,11 +115,21 @@ void write(Line& out, const Acquire& acquire) {
     out += kReason;
     out.append_quoted(acquire.reason);
   }
+  if (acquire.parked) {
+    out += kParked;
+    out.append_number(*acquire.parked);
+  }
 }
 
 void write(Line& out, const Release& release) {
   out += kRelease;
   out.append_number(release.token);
+  if (release.park) out += kPark;
+}
+
+void write(Line& out, const Unpark& unpark) {
+  out += R"("method":"unpark","params":{"token":)";
+  out.append_number(unpark.token);
 }
 
 void write(Line& out, const Cancel& cancel) {
@@ -156,7 +168,7 @@ void append_request(Line& out, const std::optional<RequestId>& id, Write write_c
 std::optional<Release> release_of_ours(Scanner& scanner) {
   const auto token = scanner.take_number();
   if (!token || *token > kMaxExactInteger) return std::nullopt;
-  return Release{*token};
+  return Release{*token, scanner.take(kPark)};
 }
 
 std::optional<Acquire> acquire_of_ours(Scanner& scanner) {
@@ -181,6 +193,10 @@ std::optional<Acquire> acquire_of_ours(Scanner& scanner) {
     if (!reason || reason->size() > kMaxReasonBytes) return std::nullopt;
     acquire.reason = *reason;
   }
+  if (scanner.take(kParked)) {
+    acquire.parked = scanner.take_number();
+    if (!acquire.parked || *acquire.parked > kMaxExactInteger) return std::nullopt;
+  }
   return acquire;
 }
 
@@ -192,6 +208,10 @@ void append(Line& out, RequestId id, const Acquire& acquire) {
 
 void append(Line& out, const Release& release) {
   append_request(out, std::nullopt, [&] { write(out, release); });
+}
+
+void append(Line& out, const Unpark& unpark) {
+  append_request(out, std::nullopt, [&] { write(out, unpark); });
 }
 
 void append(Line& out, const Cancel& cancel) {

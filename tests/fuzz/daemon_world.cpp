@@ -122,6 +122,7 @@ void DaemonWorld::before(Client& client, const proto::Request& request) {
   if (const auto* release = std::get_if<proto::Release>(&request.call)) {
     forget(client.session,
            [&](const Claim& claim) { return claim.holds() && claim.token == release->token; });
+    if (release->park) last_parked_ = release->token;
   } else if (const auto* cancel = std::get_if<proto::Cancel>(&request.call)) {
     forget(client.session,
            [&](const Claim& claim) { return claim.holds() && claim.request == cancel->request; });

@@ -65,6 +65,7 @@ class DaemonWorld final : public locketd::Sessions {
 
   // What some claim has, or had.
   [[nodiscard]] proto::Token some_token(std::size_t which) const;
+  [[nodiscard]] proto::Token last_parked() const { return last_parked_; }
   [[nodiscard]] proto::Ticket some_ticket(std::size_t which) const;
 
   // Sessions, for dispatch.
@@ -148,6 +149,7 @@ class DaemonWorld final : public locketd::Sessions {
   Heard heard_;
   std::vector<proto::Row> rows_;  // of the last list
   std::optional<proto::Cursor> next_rows_;
+  proto::Token last_parked_ = 0;
   proto::Token last_token_ = 0;
   locketd::SessionId last_session_ = 0;
   bool settle_wanted_ = false;

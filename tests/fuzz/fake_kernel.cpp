@@ -67,6 +67,14 @@ void FakeKernel::discard(Ticket ticket) {
   on_discard(ticket);
 }
 
+std::optional<locketd::PassedFile> FakeKernel::give_back(Ticket ticket) {
+  require(files_.contains(ticket), "given back without having been adopted");
+  File& file = files_.at(ticket);
+  locketd::PassedFile back{std::move(file.descriptor), {file.id, 0}, 0};
+  discard(ticket);
+  return back;
+}
+
 void FakeKernel::answer(std::size_t which, Whim whim) {
   if (attempts_.empty()) return;
   const auto found = std::next(attempts_.begin(), static_cast<long>(which % attempts_.size()));

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "daemon/os_locks.hpp"
@@ -47,6 +48,7 @@ class FakeKernel final : public locketd::OsLocks {
   void abandon(Ticket ticket) override;
   void disown(Ticket ticket) override { locks_.erase(ticket); }
   void discard(Ticket ticket) override;
+  std::optional<locketd::PassedFile> give_back(Ticket ticket) override;
 
   [[nodiscard]] std::size_t attempts() const { return attempts_.size(); }
   [[nodiscard]] std::size_t adopted() const { return files_.size(); }

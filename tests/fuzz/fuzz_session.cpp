@@ -118,9 +118,7 @@ class Program {
     Request request{{}, Status{}};
     if (const auto id = input_.below(8); id > 0) request.id = id;
     request.call = call();
-    const bool claim = std::holds_alternative<Acquire>(request.call) ||
-                       std::holds_alternative<Reclaim>(request.call);
-    std::size_t wanted = claim ? 1 : 0;
+    std::size_t wanted = takes_descriptor(request.call) ? 1 : 0;
     if (input_.below(16) == 15) {
       world_.misbehave(client);
       wanted = input_.below(3);
@@ -135,8 +133,9 @@ class Program {
       case 1:
       case 2:
       case 3:
-        return Release{world_.some_token(input_.byte())};
+        return Release{world_.some_token(input_.byte()), input_.flag()};
       case 4:
+        return Unpark{world_.some_token(input_.byte())};
       case 5:
         return Cancel{input_.below(8)};
       case 6:
@@ -151,8 +150,14 @@ class Program {
       case 11:
         return reclaim();
       default:
-        return Acquire{"/file", mode(), timeout(), std::string(input_.below(4), 'r')};
+        return acquire();
     }
+  }
+
+  Call acquire() {
+    Acquire acquire{"/file", mode(), timeout(), std::string(input_.below(4), 'r')};
+    if (input_.below(4) == 3) acquire.parked = world_.last_parked();
+    return acquire;
   }
 
   Call reclaim() {

@@ -102,6 +102,22 @@ TEST_F(Limits, Sessions_of_a_user_are_limited_and_one_that_ends_makes_room_C15) 
   EXPECT_TRUE(eventually([&] { return is_served(); }));
 }
 
+TEST_F(Limits, What_is_parked_keeps_nobody_out_C15) {
+  start({"--max-descriptors-per-user", "6"});
+  RawClient one(socket_);
+  RawClient other(socket_);
+  Json parked;
+  for (const char* name : {"a", "b"}) {
+    parked = {{"token", one.lock(folder_ / name)}, {"park", true}};
+    one.call("release", parked);
+  }
+  EXPECT_EQ(one.call("status")["user"]["descriptors"]["has"], 6);
+  other.lock(folder_ / "c");
+  EXPECT_EQ(one.call("status")["user"]["descriptors"]["has"], 5);
+  const Json again{{"path", folder_ / "b"}, {"parked", parked["token"]}};
+  EXPECT_EQ(one.error(one.start("acquire", again))["data"]["name"], "not_parked");
+}
+
 TEST_F(Limits, Held_locks_of_a_user_are_limited_over_all_its_sessions_C15) {
   start({"--max-held-per-user", "3"});
   RawClient one(socket_);

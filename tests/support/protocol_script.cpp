@@ -262,7 +262,7 @@ Json ExamplePlayer::from_real(const Json& line) const {
 void ExamplePlayer::put_real_values(Json& value) const {
   for (auto& [name, member] : value.items()) {
     if (member.is_object()) put_real_values(member);
-    const auto known = real_.find(name);
+    const auto known = real_.find(name == "parked" ? "token" : name);
     if (known == real_.end()) continue;
     if (const auto ours = known->second.find(member); ours != known->second.end()) {
       member = ours->second;

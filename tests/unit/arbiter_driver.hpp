@@ -121,7 +121,7 @@ class ArbiterDriver {
     return release_token(session, token(session, request));
   }
   bool release_token(SessionId session, Token token) {
-    const bool released = arbiter.release(session, token);
+    const bool released = arbiter.release(session, token).has_value();
     settle();
     return released;
   }

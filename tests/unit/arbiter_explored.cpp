@@ -26,7 +26,7 @@ void Explored::perform(const Step& step) {
     case Step::Kind::release: {
       const Token token = claim_of(step.session, step.file)->token;
       leave(step.session, holding);
-      return expect(arbiter_.release(step.session, token), "a holder cannot release");
+      return expect(arbiter_.release(step.session, token).has_value(), "a holder cannot release");
     }
     case Step::Kind::cancel:
       leave(step.session, holding);  // a waiter is told of its end

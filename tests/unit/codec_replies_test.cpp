@@ -118,6 +118,9 @@ TEST(CodecReplies, Welcome_comes_back) {
   EXPECT_EQ(welcome.protocol, 1);
   EXPECT_EQ(welcome.server, "locketd 1");
   EXPECT_EQ(welcome.pid, 42);
+  EXPECT_EQ(welcome.parking, 0U);
+  const Welcome parks{.protocol = 1, .server = "locketd 1", .pid = 42, .parking = 64};
+  EXPECT_EQ(round_trip(parks).parking, 64U);
 }
 
 TEST(CodecReplies, Status_comes_back) {

@@ -87,6 +87,22 @@ TEST(CodecRequests, Acquire_comes_back) {
   EXPECT_EQ(acquire.mode, Mode::shared);
   EXPECT_EQ(acquire.timeout, Seconds(2.5));
   EXPECT_EQ(acquire.reason, "to see");
+  EXPECT_EQ(acquire.parked, std::nullopt);
+  EXPECT_EQ(round_trip(Acquire{.path = "/a", .timeout = {}, .reason = {}, .parked = 0}).parked, 0U);
+}
+
+TEST(CodecRequests, A_claim_comes_with_a_descriptor_unless_it_names_a_parked_file) {
+  const auto is_claim = [](const std::string& method, const std::string& params) {
+    const auto decoded = decode_request(request(method, params));
+    return decoded ? takes_descriptor(decoded->call) : decoded.error().claim;
+  };
+  EXPECT_TRUE(is_claim("acquire", R"("path":"/a")"));
+  EXPECT_TRUE(is_claim("acquire", R"("path":"/a","what":1)"));
+  EXPECT_TRUE(is_claim("reclaim", R"("path":"/a")"));
+  EXPECT_TRUE(is_claim("reclaim", R"("path":"/a","parked":1)"));
+  EXPECT_FALSE(is_claim("acquire", R"("path":"/a","parked":1)"));
+  EXPECT_FALSE(is_claim("acquire", R"("path":"/a","parked":"1")"));
+  EXPECT_FALSE(is_claim("release", R"("token":1)"));
 }
 
 TEST(CodecRequests, Acquire_is_exclusive_and_waits_for_ever_unless_told_otherwise_C2_C3) {
@@ -103,8 +119,11 @@ TEST(CodecRequests, Timeouts_come_back_exactly_C3) {
   EXPECT_EQ(round_trip(acquire_with("/a")).timeout, std::nullopt);
 }
 
-TEST(CodecRequests, Release_cancel_detach_and_status_come_back) {
+TEST(CodecRequests, Release_unpark_cancel_detach_and_status_come_back) {
   EXPECT_EQ(round_trip(Release{.token = kMaxExactInteger}).token, kMaxExactInteger);
+  EXPECT_FALSE(round_trip(Release{.token = 1}).park);
+  EXPECT_TRUE(round_trip(Release{.token = 1, .park = true}).park);
+  EXPECT_EQ(round_trip(Unpark{.token = kMaxExactInteger}).token, kMaxExactInteger);
   EXPECT_EQ(round_trip(Cancel{.request = 12}).request, 12U);
   EXPECT_EQ(round_trip(Detach{.command = "sleep"}).command, "sleep");
   round_trip(Status{});
@@ -129,6 +148,7 @@ TEST(CodecRequests, Methods_go_by_their_names) {
   EXPECT_EQ(method_of(Hello{}), "hello");
   EXPECT_EQ(method_of(Acquire{}), "acquire");
   EXPECT_EQ(method_of(Release{}), "release");
+  EXPECT_EQ(method_of(Unpark{}), "unpark");
   EXPECT_EQ(method_of(Cancel{}), "cancel");
   EXPECT_EQ(method_of(Detach{}), "detach");
   EXPECT_EQ(method_of(List{}), "list");

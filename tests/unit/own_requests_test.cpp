@@ -37,11 +37,20 @@ TEST(OwnRequests, White_space_changes_nothing_of_what_is_read_or_refused) {
            some + R"(,"reason":")" + long_reason + R"("}})",
            some + R"(,"reason":"a","timeout":1}})",
            some + R"(,"reason":"a","reason":"a"}})",
+           some + R"(,"parked":7}})",
+           some + R"(,"reason":"a","parked":7}})",
+           some + R"(,"parked":07}})",
+           some + R"(,"parked":-7}})",
+           some + R"(,"parked":null}})",
+           some + R"(,"parked":)" + std::to_string(kMaxExactInteger + 1) + "}}",
            some + R"(},"id":2})",
            some + "}}x",
            some + "}",
            some,
            std::string(R"({"jsonrpc":"2.0","method":"release","params":{"token":7}})"),
+           std::string(R"({"jsonrpc":"2.0","method":"release","params":{"token":7,"park":true}})"),
+           std::string(R"({"jsonrpc":"2.0","method":"release","params":{"token":7,"park":false}})"),
+           std::string(R"({"jsonrpc":"2.0","method":"release","params":{"token":7,"park":1}})"),
            std::string(R"({"jsonrpc":"2.0","id":1,"method":"release","params":{"token":7}})"),
            std::string(R"({"jsonrpc":"2.0","id":01,"method":"release","params":{"token":7}})"),
            std::string(R"({"jsonrpc":"2.0","id":-1,"method":"release","params":{"token":7}})"),
@@ -60,6 +69,7 @@ TEST(OwnRequests, White_space_changes_nothing_of_what_is_read_or_refused) {
     } else {
       EXPECT_EQ(name_of(tight.error().error.code), name_of(loose.error().error.code));
       EXPECT_EQ(tight.error().id, loose.error().id);
+      EXPECT_EQ(tight.error().claim, loose.error().claim);
     }
   }
 }

@@ -1,0 +1,75 @@
+// Of dispatch.hpp: lock files that stay open between two holds of one session, so that a program
+// which takes a lock again and again passes no descriptor each time. To pass, look at and close
+// them is a fourth of what such a pair costs both sides (6 of 22 us with bare system calls).
+//
+// They are unlocked, local, few, and the user's own descriptors: when those run out, they go first.
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/dispatch.hpp"
+#include "proto/limits.hpp"
+
+namespace locketd {
+
+namespace proto = locket::proto;
+using proto::Errc;
+using proto::Error;
+
+void Dispatch::perform(const Discard& event) {
+  if (to_park_ && to_park_->ticket == event.ticket) {
+    const auto [ticket, session, token] = *std::exchange(to_park_, std::nullopt);
+    park(session, token, ticket);
+  } else {
+    os_locks_.discard(event.ticket);
+  }
+}
+
+// No more than there is room for: who then asks for it by its token learns that it is not there.
+void Dispatch::park(SessionId session, Token token, Ticket ticket) {
+  Client& client = clients_.at(session);
+  if (client.parked.size() == proto::kMaxParkedFiles) return os_locks_.discard(ticket);
+  auto file = os_locks_.give_back(ticket);
+  if (!file) return;
+  client.parked.push_back({token, std::move(*file)});
+  ++users_.at(client.peer->uid).parked;
+  ++parked_;
+}
+
+std::expected<PassedFile, Error> Dispatch::take_parked(Client& client, Token token) {
+  const auto found = std::ranges::find(client.parked, token, &Parked::token);
+  if (found == client.parked.end()) {
+    return std::unexpected(Error{
+        Errc::not_parked, fmt::format("no file is parked under {}: pass its descriptor", token)});
+  }
+  PassedFile file = std::move(found->file);
+  client.parked.erase(found);
+  --users_.at(client.peer->uid).parked;
+  --parked_;
+  return file;
+}
+
+Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
+                                   const proto::Unpark& unpark, Descriptors&) {
+  if (auto parked = take_parked(client, unpark.token); !parked) {
+    return std::unexpected(std::move(parked.error()));
+  }
+  if (request.id) reply(client.session, request.id, proto::Done{});
+  return {};
+}
+
+void Dispatch::unpark_all(Client& client) {
+  users_.at(client.peer->uid).parked -= client.parked.size();
+  parked_ -= client.parked.size();
+  client.parked.clear();
+}
+
+void Dispatch::unpark_all(UserId user) {
+  for (auto& [session, client] : clients_) {
+    if (!client.parked.empty() && client.peer->uid == user) unpark_all(client);
+  }
+}
+
+}  // namespace locketd
