@@ -39,13 +39,12 @@ std::expected<Acquisition, Failure> Acquisition::begin(Process& process, Custody
 }
 
 std::expected<void, Failure> Acquisition::ask() {
-  auto file = proto::open_and_identify(wish_.path, wish_.mode);
-  if (!file) return std::unexpected(Failure{std::move(file.error()), std::nullopt});
-  file_ = file->id;
-
   auto claim = std::make_unique<Claim>(
-      proto::Acquire{proto::escape(wish_.path), wish_.mode, wish_.timeout, wish_.reason}, file_,
-      std::move(file->descriptor));
+      proto::Acquire{proto::escape(wish_.path), wish_.mode, wish_.timeout, wish_.reason});
+  if (auto has_file = find_file(*claim); !has_file) {
+    return std::unexpected(Failure{std::move(has_file.error()), std::nullopt});
+  }
+  file_ = claim->file;
   if (wish_.timeout) claim->deadline = deadline_;
   claim->at_once = wish_.timeout == proto::Seconds::zero();
   auto pending = process_->connection.start(std::move(claim), backstop_);
@@ -58,6 +57,28 @@ std::expected<void, Failure> Acquisition::ask() {
   return {};
 }
 
+// The one that is parked, where the path still names it; else it is opened.
+std::expected<void, proto::Error> Acquisition::find_file(Claim& claim) {
+  auto [parked, park] = process_->parking.begin(owner_->place, claim.since);
+  claim.park = park;
+  if (parked) {
+    if (const auto named = proto::identify(wish_.path); named && *named == parked->file) {
+      claim.file = parked->file;
+      claim.descriptor = std::move(parked->descriptor);
+      claim.asked.parked = parked->token;
+      claim.parked_in = parked->session;
+      return {};
+    }
+    process_->connection.notify(proto::Unpark{parked->token});
+    parked.reset();
+  }
+  auto opened = proto::open_and_identify(wish_.path, wish_.mode);
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  claim.file = opened->id;
+  claim.descriptor = std::move(opened->descriptor);
+  return {};
+}
+
 std::optional<Acquisition::Outcome> Acquisition::wait(TimePoint until) {
   for (;;) {
     auto answer = pending_.wait(std::min(until, backstop_));
@@ -67,7 +88,13 @@ std::optional<Acquisition::Outcome> Acquisition::wait(TimePoint until) {
       pending_ = Pending();
       return std::unexpected(std::move(failure));
     }
-    if (auto* failure = std::get_if<Failure>(&*answer)) return std::unexpected(std::move(*failure));
+    if (auto* failure = std::get_if<Failure>(&*answer)) {
+      if (failure->error.code != Errc::not_parked) return std::unexpected(std::move(*failure));
+      // It had no room to keep the file open, and gets it once more.
+      process_->parking.bar(owner_->place);
+      if (auto asked = ask(); !asked) return std::unexpected(std::move(asked.error()));
+      continue;
+    }
     const auto* grant = std::get_if<proto::Grant>(&*answer);
     if (grant == nullptr) {
       return std::unexpected(Failure{

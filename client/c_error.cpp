@@ -54,6 +54,7 @@ locket_code code_of(proto::Errc code) {
     case Errc::unknown_method:
     case Errc::internal_error:
     case Errc::cancelled:
+    case Errc::not_parked:
       break;
   }
   return LOCKET_INTERNAL;

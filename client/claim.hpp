@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -21,6 +22,8 @@ struct Claim {
   proto::Descriptor descriptor;
   std::optional<TimePoint> deadline = {};  // waiting only; none: for ever
   bool at_once = false;                    // does not wait, so that it has no place to lose
+  bool park = false;                       // its file, when it has been held
+  std::uint64_t parked_in = 0;             // the session on which asked.parked means something
   proto::Ticket ticket = 0;                // 0: never told
   TimePoint since = Clock::now();          // of its arrival; when held, of its grant
 };

@@ -8,6 +8,7 @@
 #include "client/channel.hpp"
 #include "client/custody.hpp"
 #include "client/os_unlock.hpp"
+#include "client/parking.hpp"
 #include "client/pending.hpp"
 #include "proto/codec.hpp"
 
@@ -40,8 +41,8 @@ std::optional<proto::Answer> Pending::wait(TimePoint until) {
   return answer;
 }
 
-Connection::Connection(Sockets sockets, Custody& custody, Herald& herald)
-    : sockets_(std::move(sockets)), custody_(custody), herald_(herald) {}
+Connection::Connection(Sockets sockets, Custody& custody, Herald& herald, Parking& parking)
+    : sockets_(std::move(sockets)), custody_(custody), herald_(herald), parking_(parking) {}
 
 Connection::~Connection() {
   UniqueLock lock(mutex_);
@@ -67,6 +68,7 @@ void Connection::forget() {
   reclaims_.clear();
   refused_.clear();
   owed_.clear();
+  next_unparking_ = kNever;
   keeper_sends_ = false;
   keeper_.forget();
 }
@@ -120,10 +122,13 @@ std::expected<Pending, Error> Connection::start(ClaimPtr claim, TimePoint until)
     if (!done || slot.answer || slot.session == session_) break;
     keeper_.start();
     const auto session = slot.first_session = slot.session = session_;
-    slot.claim->asked.timeout = slot.claim->deadline.transform(left_until);
+    Claim& own = *slot.claim;
+    own.asked.timeout = own.deadline.transform(left_until);
+    if (own.parked_in != session_) own.asked.parked.reset();
+    prepare_to_park(own);
     proto::Line line;
-    proto::append(line, slot.id, slot.claim->asked);
-    done = send(lock, line.view(), slot.id, slot.claim->descriptor.get());
+    proto::append(line, slot.id, own.asked);
+    done = send(lock, line.view(), slot.id, own.asked.parked ? -1 : own.descriptor.get());
     if (done || slot.answer || done.error().code != Errc::connection_lost) break;
     // The session has ended before any of this went out, and the claim is still here for the next
     // one, which may be with another daemon; or that has heard of it already.
@@ -133,6 +138,14 @@ std::expected<Pending, Error> Connection::start(ClaimPtr claim, TimePoint until)
   lock.unlock();
   if (!under_way) return std::unexpected(done.error());  // and abandons it
   return pending;
+}
+
+// Only where the daemon does, and the keeper sees to it that the file does not stay open.
+void Connection::prepare_to_park(Claim& claim) {
+  claim.park = claim.park && parks_ && keeper_.is_running();
+  if (!claim.park || next_unparking_ != kNever) return;
+  next_unparking_ = claim.since + Parking::kIdle;
+  keeper_.alert();
 }
 
 std::expected<proto::Answer, Error> Connection::call(const proto::Call& call, TimePoint until) {
@@ -177,8 +190,10 @@ void Connection::abandon(std::unique_ptr<Slot> slot) {
   }
   // Not under the mutex, and before the daemon is told: it will find the file free (C7).
   const auto answer = std::move(slot->answer);
+  const auto parked = slot->claim ? slot->claim->asked.parked : std::nullopt;
   slot.reset();
   if (to_cancel) notify(proto::Cancel{id});
+  if (parked) notify(proto::Unpark{*parked});  // where the daemon has never heard of the claim
   // Answered meanwhile? Then there may be a grant to give back.
   const auto* grant = answer ? std::get_if<proto::Grant>(&*answer) : nullptr;
   if (grant == nullptr) return;

@@ -61,6 +61,7 @@ namespace locket::client {
 class Connection;
 class Custody;
 class Herald;
+class Parking;
 class WakeCalls;
 struct Found;
 struct Hold;
@@ -101,7 +102,7 @@ class Connection {
   // Where a daemon may listen, asked anew at each attempt to connect.
   using Sockets = std::function<std::vector<std::string>()>;
 
-  Connection(Sockets sockets, Custody& custody, Herald& herald);
+  Connection(Sockets sockets, Custody& custody, Herald& herald, Parking& parking);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -123,8 +124,12 @@ class Connection {
   // later daemon may get one about what only an earlier one knew, and ignores it: neither a token
   // nor an id of this connection's ever comes again. Never blocks, never connects.
   // Where there is no memory it is sent when there is.
-  using Notice = std::variant<proto::Release, proto::Cancel>;
+  using Notice = std::variant<proto::Release, proto::Unpark, proto::Cancel>;
   void notify(Notice notice) noexcept;
+
+  // The same for a release after which the daemon parks the file. Says on which session; 0: on
+  // none.
+  [[nodiscard]] std::uint64_t notify_and_park(proto::Token token) noexcept;
 
   // The daemon's process id, as its answer to hello told it; 0 where none has come yet.
   [[nodiscard]] std::int64_t daemon_pid();
@@ -162,6 +167,7 @@ class Connection {
   // Calls and waiting: connection.cpp.
   void read_for_all(UniqueLock& lock, TimePoint until);
   void sit_out(UniqueLock& lock, Slot& slot, TimePoint until);
+  void prepare_to_park(Claim& claim);
   void promote();
   void wake(const Slot& slot) noexcept;
 
@@ -170,6 +176,7 @@ class Connection {
                                          proto::RequestId id, int descriptor);
   void wake_sender();
   void flush();
+  std::uint64_t try_notify(const Notice& notice);
   void notify_later(Notice notice) noexcept;
   [[nodiscard]] bool has_unsent() const;
   [[nodiscard]] TimePoint next_try() const;
@@ -201,10 +208,12 @@ class Connection {
   [[nodiscard]] bool has_claims() const;
   void reconnect_if_due();
   Watch keep_claims();
+  void unpark_idle();
 
   const Sockets sockets_;
   Custody& custody_;
   Herald& herald_;
+  Parking& parking_;
   std::mutex mutex_;
 
   // The session.
@@ -213,6 +222,7 @@ class Connection {
   std::string home_;                  // the socket of the last one
   proto::RequestId hello_ = 0;
   bool welcomed_ = false;
+  bool parks_ = false;  // the daemon does
   std::int64_t daemon_pid_ = 0;
   std::optional<proto::Error> complaint_;  // what the daemon said in answer to no request
   proto::Error parting_;                   // why the session before this one ended
@@ -232,6 +242,7 @@ class Connection {
   std::vector<Untold> refused_;                        // for want of room: to be tried again
   Backoff retrying_;
 
+  TimePoint next_unparking_ = kNever;
   std::vector<Notice> owed_;   // one-way messages that there was no memory to send
   bool keeper_sends_ = false;  // it already sleeps until there is room for what is unsent
   Keeper keeper_{*this};

@@ -88,6 +88,7 @@ std::optional<Error> Connection::deliver(proto::Reply& reply) {
   } else if (const auto* welcome = std::get_if<proto::Welcome>(&reply.answer)) {
     daemon_pid_ = welcome->pid;
     welcomed_ = true;
+    parks_ = welcome->parking >= proto::kMaxParkedFiles;
     reconnecting_.succeeded();
   }
   return std::nullopt;

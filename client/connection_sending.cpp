@@ -17,6 +17,7 @@ namespace {
 
 void append(proto::Line& line, const Connection::Notice& notice) {
   if (const auto* release = std::get_if<proto::Release>(&notice)) proto::append(line, *release);
+  if (const auto* unpark = std::get_if<proto::Unpark>(&notice)) proto::append(line, *unpark);
   if (const auto* cancel = std::get_if<proto::Cancel>(&notice)) proto::append(line, *cancel);
 }
 
@@ -24,13 +25,29 @@ void append(proto::Line& line, const Connection::Notice& notice) {
 
 void Connection::notify(Notice notice) noexcept {
   try {
-    proto::Line line;
-    append(line, notice);
-    UniqueLock lock(mutex_);
-    if (channel_ != nullptr) std::ignore = send(lock, line.view(), 0, -1);
+    std::ignore = try_notify(notice);
   } catch (const std::bad_alloc&) {
     notify_later(notice);
   }
+}
+
+std::uint64_t Connection::notify_and_park(proto::Token token) noexcept {
+  try {
+    return try_notify(proto::Release{token, true});
+  } catch (const std::bad_alloc&) {
+    notify_later(proto::Release{token});
+    return 0;
+  }
+}
+
+// Says on which session; 0: there is none.
+std::uint64_t Connection::try_notify(const Notice& notice) {
+  proto::Line line;
+  append(line, notice);
+  UniqueLock lock(mutex_);
+  if (channel_ == nullptr) return 0;
+  const auto session = session_;
+  return send(lock, line.view(), 0, -1) ? session : 0;
 }
 
 // It takes less memory than whatever it is about has just given back.

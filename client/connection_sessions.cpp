@@ -14,6 +14,7 @@
 #include "client/custody.hpp"
 #include "client/herald.hpp"
 #include "client/os_unlock.hpp"
+#include "client/parking.hpp"
 #include "client/pending.hpp"
 #include "client/program_name.hpp"
 #include "client/socket_search.hpp"
@@ -46,14 +47,9 @@ Error absent(const Error& error) {
 }
 
 proto::Reclaim reclaim_of(const Claim& claim, std::optional<proto::Token> token) {
-  const auto& [path, mode, timeout, reason] = claim.asked;
-  return {path,
-          mode,
-          token ? std::nullopt : timeout,
-          reason,
-          token,
-          claim.ticket,
-          proto::Seconds(Clock::now() - claim.since)};
+  const proto::Acquire& asked = claim.asked;
+  return {asked.path, asked.mode,   token ? std::nullopt : asked.timeout,      asked.reason,
+          token,      claim.ticket, proto::Seconds(Clock::now() - claim.since)};
 }
 
 }  // namespace
@@ -91,7 +87,7 @@ std::expected<void, Error> Connection::begin_session(Found found) {
   ++session_;
   home_ = std::move(found.path);
   hello_ = ++last_id_;
-  welcomed_ = false;
+  welcomed_ = parks_ = false;
   retrying_ = Backoff();
   try {
     if (auto greeted = greet(); !greeted) return greeted;
@@ -211,6 +207,7 @@ void Connection::tell_claims() {
 std::expected<bool, Error> Connection::tell(Slot& slot) {
   Claim& claim = *slot.claim;
   claim.asked.timeout = claim.deadline.transform(left_until);
+  claim.asked.parked.reset();  // that was with another daemon
   const bool known = slot.first_session != slot.session && !claim.at_once;
   const std::string line = known ? proto::encode(slot.id, reclaim_of(claim, std::nullopt))
                                  : proto::encode(slot.id, claim.asked);
@@ -256,6 +253,7 @@ Watch Connection::keep_claims() {
   flush();
   if (channel_ != nullptr) receive();
   if (channel_ == nullptr && has_claims()) reconnect_if_due();
+  if (Clock::now() >= next_unparking_) unpark_idle();
 
   Watch watch{channel_};
   keeper_sends_ = false;
@@ -267,11 +265,21 @@ Watch Connection::keep_claims() {
     watch.until = next_try();
     keeper_sends_ = watch.interest.write;
   }
+  watch.until = std::min(watch.until, next_unparking_);
   if (herald_.is_stuck()) {
     herald_.try_again();
     watch.until = std::min(watch.until, Clock::now() + Backoff::kLongest);
   }
   return watch;
+}
+
+void Connection::unpark_idle() {
+  next_unparking_ = Clock::now() + Parking::kIdle;
+  const bool more = parking_.close_idle([this](const ParkedFile& file) {
+    if (channel_ != nullptr && file.session == session_) owed_.push_back(proto::Unpark{file.token});
+  });
+  if (!more) next_unparking_ = kNever;
+  flush();
 }
 
 }  // namespace locket::client

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "client/claim.hpp"
+#include "client/parking.hpp"
 #include "proto/messages.hpp"
 
 namespace locket::client {
@@ -54,6 +55,8 @@ class Custody {
     Handle() = default;
     Handle(const Handle&) = delete;
     Handle& operator=(const Handle&) = delete;
+
+    Parking::Place place;  // of its file, between two holds
 
    private:
     friend Custody;

@@ -7,9 +7,11 @@ void before_fork(Process& process) {
   process.connection.lock();
   process.custody.lock();
   process.herald.lock();
+  process.parking.lock();
 }
 
 void after_fork_in_parent(Process& process) {
+  process.parking.unlock();
   process.herald.unlock();
   process.custody.unlock();
   process.connection.unlock();
@@ -20,6 +22,7 @@ void after_fork_in_child(Process& process) {
   process.connection.forget();
   process.custody.forget();
   process.herald.forget();
+  process.parking.forget();
   // A mutex is unlocked by whom it was locked by: the forking thread.
   after_fork_in_parent(process);
 }

@@ -7,6 +7,7 @@
 
 #include "client/inherit.hpp"
 #include "client/lost_lock.hpp"
+#include "client/os_unlock.hpp"
 #include "client/queries.hpp"
 #include "proto/limits.hpp"
 #include "proto/lock_file.hpp"
@@ -28,6 +29,7 @@ Lock::Lock(Process& process, std::string path) : process_(process), path_(std::m
 
 Lock::~Lock() {
   process_.herald.set_callback(&handle_, {});
+  leave_parking();
   while (auto hold = process_.custody.take(&handle_)) {
     release_hold(std::move(*hold), process_.connection);
   }
@@ -53,6 +55,10 @@ std::expected<Acquisition, Failure> Lock::begin(proto::Mode mode,
 std::expected<void, Error> Lock::release() {
   look_for_losses();
   auto hold = process_.custody.take(&handle_);
+  if (hold && hold->claim->park && !hold->lost) {
+    release_and_park(std::move(*hold));
+    return {};
+  }
   if (!hold) {
     // Perhaps acquired through another handle: the same file is the same lock (C5).
     if (const auto file = proto::identify(path_)) hold = process_.custody.take(*file);
@@ -67,6 +73,23 @@ std::expected<void, Error> Lock::release() {
   return std::unexpected(
       Error{Errc::lost,
             fmt::format("the lock on {} was lost while locketd was away", proto::escape(path_))});
+}
+
+// As release_hold(), but the file stays open.
+void Lock::release_and_park(Hold hold) {
+  os_unlock_open(hold.claim->descriptor.get());
+  const auto session = process_.connection.notify_and_park(hold.token);
+  if (session == 0) return;
+  ParkedFile file{std::move(hold.claim->descriptor), hold.claim->file, hold.token, session};
+  if (!process_.parking.put(handle_.place, file)) {
+    process_.connection.notify(proto::Unpark{hold.token});
+  }
+}
+
+void Lock::leave_parking() {
+  if (const auto file = process_.parking.empty(handle_.place)) {
+    process_.connection.notify(proto::Unpark{file->token});
+  }
 }
 
 std::expected<Lock::Kept, Error> Lock::keep_across_exec(std::string_view command) {

@@ -68,6 +68,8 @@ class Lock {
   Lock(Process& process, std::string path);
   [[nodiscard]] proto::Token known_token() const;
   void look_for_losses() const noexcept;
+  void release_and_park(Hold hold);
+  void leave_parking();
 
   Process& process_;
   Custody::Handle handle_;

@@ -67,7 +67,7 @@ void FakeDaemon::welcome() {
   accept();
   const proto::Request request = next();
   if (std::get<proto::Hello>(request.call).protocol != 1) throw std::runtime_error("no hello");
-  reply(request.id, proto::Welcome{1, "fake", 4711});
+  reply(request.id, proto::Welcome{1, "fake", 4711, parking_});
 }
 
 proto::Request FakeDaemon::next() {

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -26,6 +27,9 @@ class FakeDaemon {
   // Takes the client in. The hello that comes first is answered by welcome().
   void accept();
   void hang_up() { peer_.reset(); }
+
+  // From the next welcome() on: how many files it parks, as it says.
+  void park(std::uint64_t files) { parking_ = files; }
 
   // Dies, as by SIGKILL: nobody listens any more. And a successor at the same place.
   void die();
@@ -50,6 +54,7 @@ class FakeDaemon {
 
   // The descriptor that came with an earlier request, in their order.
   proto::Descriptor take_descriptor();
+  [[nodiscard]] bool has_descriptor() const { return !descriptors_.empty(); }
 
   // Whether the client has closed its end.
   bool sees_end();
@@ -64,6 +69,7 @@ class FakeDaemon {
   proto::Descriptor peer_;
   proto::LineBuffer lines_{std::size_t{1} << 20};
   proto::Descriptors descriptors_;
+  std::uint64_t parking_ = 0;
 };
 
 proto::Failure failure(proto::Errc code, std::string message = {});
