@@ -176,7 +176,6 @@ class Connection {
                                          proto::RequestId id, int descriptor);
   void wake_sender();
   void flush();
-  std::uint64_t try_notify(const Notice& notice);
   void notify_later(Notice notice) noexcept;
   [[nodiscard]] bool has_unsent() const;
   [[nodiscard]] TimePoint next_try() const;

@@ -25,29 +25,28 @@ void append(proto::Line& line, const Connection::Notice& notice) {
 
 void Connection::notify(Notice notice) noexcept {
   try {
-    std::ignore = try_notify(notice);
+    proto::Line line;
+    append(line, notice);
+    UniqueLock lock(mutex_);
+    if (channel_ != nullptr) std::ignore = send(lock, line.view(), 0, -1);
   } catch (const std::bad_alloc&) {
     notify_later(notice);
   }
 }
 
+// The daemon may be another than the one that granted it, and too old to park.
 std::uint64_t Connection::notify_and_park(proto::Token token) noexcept {
   try {
-    return try_notify(proto::Release{token, true});
+    UniqueLock lock(mutex_);
+    if (channel_ == nullptr) return 0;
+    const std::uint64_t parked_in = parks_ ? session_ : 0;
+    proto::Line line;
+    proto::append(line, proto::Release{token, parks_});
+    return send(lock, line.view(), 0, -1) ? parked_in : 0;
   } catch (const std::bad_alloc&) {
     notify_later(proto::Release{token});
     return 0;
   }
-}
-
-// Says on which session; 0: there is none.
-std::uint64_t Connection::try_notify(const Notice& notice) {
-  proto::Line line;
-  append(line, notice);
-  UniqueLock lock(mutex_);
-  if (channel_ == nullptr) return 0;
-  const auto session = session_;
-  return send(lock, line.view(), 0, -1) ? session : 0;
 }
 
 // It takes less memory than whatever it is about has just given back.

@@ -276,7 +276,8 @@ Watch Connection::keep_claims() {
 void Connection::unpark_idle() {
   next_unparking_ = Clock::now() + Parking::kIdle;
   const bool more = parking_.close_idle([this](const ParkedFile& file) {
-    if (channel_ != nullptr && file.session == session_) owed_.push_back(proto::Unpark{file.token});
+    if (channel_ != nullptr && file.session == session_)
+      owed_.emplace_back(proto::Unpark{file.token});
   });
   if (!more) next_unparking_ = kNever;
   flush();

@@ -273,6 +273,20 @@ TEST_F(ParkingTest, An_older_daemon_is_not_asked_to) {
   }
 }
 
+TEST_F(ParkingTest, Nor_is_one_that_took_the_place_of_a_newer_one_C9) {
+  park(*lock);
+  acquire(*lock);
+  daemon.die();
+  daemon.park(0);
+  daemon.come_back();
+  daemon.welcome();
+  const auto reclaim = daemon.next();
+  ASSERT_EQ(std::get<proto::Reclaim>(reclaim.call).token, token);
+  daemon.reply(reclaim.id, proto::Grant{token});
+  ASSERT_TRUE(eventually([&] { return !process.connection.is_in_doubt(); }));
+  EXPECT_FALSE(release(*lock).park);
+}
+
 TEST_F(ParkingTest, What_another_handle_releases_is_closed) {
   const auto other = Lock::make(path, process).value();
   park(*lock);
