@@ -240,6 +240,16 @@ TEST_F(ParkingTest, A_new_daemon_gets_a_descriptor_C9) {
   EXPECT_FALSE(acquire(*lock).parked);
 }
 
+TEST_F(ParkingTest, So_does_one_that_another_lock_was_asked_of_before_C9) {
+  const auto other = Lock::make(folder / "other", process).value();
+  park(*lock);
+  daemon.die();
+  daemon.come_back();
+  welcomed = false;
+  acquire(*other);
+  EXPECT_FALSE(acquire(*lock).parked);
+}
+
 TEST_F(ParkingTest, What_the_daemon_has_not_kept_is_passed_and_not_parked_again) {
   park(*lock);
   proto::Request asked;
