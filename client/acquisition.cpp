@@ -41,26 +41,23 @@ std::expected<Acquisition, Failure> Acquisition::begin(Process& process, Custody
 std::expected<void, Failure> Acquisition::ask() {
   auto claim = std::make_unique<Claim>(
       proto::Acquire{proto::escape(wish_.path), wish_.mode, wish_.timeout, wish_.reason});
-  if (auto has_file = find_file(*claim); !has_file) {
-    return std::unexpected(Failure{std::move(has_file.error()), std::nullopt});
+  auto [parked, park] = process_->parking.begin(owner_->place, claim->since);
+  claim->park = park;
+  const proto::Token token = parked ? parked->token : 0;
+  try {
+    if (auto opened = open(*claim, std::move(parked)); !opened) {
+      return std::unexpected(Failure{std::move(opened.error()), std::nullopt});
+    }
+    return ask(std::move(claim));
+  } catch (const std::bad_alloc&) {
+    if (token != 0) process_->connection.notify(proto::Unpark{token});
+    throw;
   }
-  file_ = claim->file;
-  if (wish_.timeout) claim->deadline = deadline_;
-  claim->at_once = wish_.timeout == proto::Seconds::zero();
-  auto pending = process_->connection.start(std::move(claim), backstop_);
-  if (!pending) {
-    // Tried until the end to get a word in: no failure of the daemon's, but of the wait.
-    if (pending.error().os_error == EAGAIN) pending.error().code = code_of_silence();
-    return std::unexpected(Failure{std::move(pending.error()), std::nullopt});
-  }
-  pending_ = std::move(*pending);
-  return {};
 }
 
-// The one that is parked, where the path still names it; else it is opened.
-std::expected<void, proto::Error> Acquisition::find_file(Claim& claim) {
-  auto [parked, park] = process_->parking.begin(owner_->place, claim.since);
-  claim.park = park;
+// The file that is parked, where the path still names it; else another.
+std::expected<void, proto::Error> Acquisition::open(Claim& claim,
+                                                    std::optional<ParkedFile> parked) {
   if (parked) {
     if (const auto named = proto::identify(wish_.path); named && *named == parked->file) {
       claim.file = parked->file;
@@ -76,6 +73,24 @@ std::expected<void, proto::Error> Acquisition::find_file(Claim& claim) {
   if (!opened) return std::unexpected(std::move(opened.error()));
   claim.file = opened->id;
   claim.descriptor = std::move(opened->descriptor);
+  if (claim.park && !proto::is_local(claim.descriptor.get())) {
+    claim.park = false;
+    process_->parking.bar(owner_->place, claim.since);
+  }
+  return {};
+}
+
+std::expected<void, Failure> Acquisition::ask(ClaimPtr claim) {
+  file_ = claim->file;
+  if (wish_.timeout) claim->deadline = deadline_;
+  claim->at_once = wish_.timeout == proto::Seconds::zero();
+  auto pending = process_->connection.start(std::move(claim), backstop_);
+  if (!pending) {
+    // Tried until the end to get a word in: no failure of the daemon's, but of the wait.
+    if (pending.error().os_error == EAGAIN) pending.error().code = code_of_silence();
+    return std::unexpected(Failure{std::move(pending.error()), std::nullopt});
+  }
+  pending_ = std::move(*pending);
   return {};
 }
 
@@ -91,7 +106,7 @@ std::optional<Acquisition::Outcome> Acquisition::wait(TimePoint until) {
     if (auto* failure = std::get_if<Failure>(&*answer)) {
       if (failure->error.code != Errc::not_parked) return std::unexpected(std::move(*failure));
       // It had no room to keep the file open, and gets it once more.
-      process_->parking.bar(owner_->place);
+      process_->parking.bar(owner_->place, Clock::now());
       if (auto asked = ask(); !asked) return std::unexpected(std::move(asked.error()));
       continue;
     }

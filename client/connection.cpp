@@ -125,7 +125,6 @@ std::expected<Pending, Error> Connection::start(ClaimPtr claim, TimePoint until)
     Claim& own = *slot.claim;
     own.asked.timeout = own.deadline.transform(left_until);
     if (own.parked_in != session_) own.asked.parked.reset();
-    prepare_to_park(own);
     proto::Line line;
     proto::append(line, slot.id, own.asked);
     done = send(lock, line.view(), slot.id, own.asked.parked ? -1 : own.descriptor.get());
@@ -138,14 +137,6 @@ std::expected<Pending, Error> Connection::start(ClaimPtr claim, TimePoint until)
   lock.unlock();
   if (!under_way) return std::unexpected(done.error());  // and abandons it
   return pending;
-}
-
-// Only where the daemon does, and the keeper sees to it that the file does not stay open.
-void Connection::prepare_to_park(Claim& claim) {
-  claim.park = claim.park && parks_ && keeper_.is_running();
-  if (!claim.park || next_unparking_ != kNever) return;
-  next_unparking_ = claim.since + Parking::kIdle;
-  keeper_.alert();
 }
 
 std::expected<proto::Answer, Error> Connection::call(const proto::Call& call, TimePoint until) {

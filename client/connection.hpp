@@ -127,9 +127,12 @@ class Connection {
   using Notice = std::variant<proto::Release, proto::Unpark, proto::Cancel>;
   void notify(Notice notice) noexcept;
 
-  // The same for a release after which the daemon parks the file. Says on which session; 0: on
-  // none.
+  // The same for a release after which the daemon parks the file. Says on which session; 0: it does
+  // not.
   [[nodiscard]] std::uint64_t notify_and_park(proto::Token token) noexcept;
+
+  // Something is parked, of which nothing was before.
+  void watch_parking() noexcept;
 
   // The daemon's process id, as its answer to hello told it; 0 where none has come yet.
   [[nodiscard]] std::int64_t daemon_pid();
@@ -167,7 +170,6 @@ class Connection {
   // Calls and waiting: connection.cpp.
   void read_for_all(UniqueLock& lock, TimePoint until);
   void sit_out(UniqueLock& lock, Slot& slot, TimePoint until);
-  void prepare_to_park(Claim& claim);
   void promote();
   void wake(const Slot& slot) noexcept;
 

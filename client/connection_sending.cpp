@@ -6,6 +6,7 @@
 
 #include "client/channel.hpp"
 #include "client/connection.hpp"
+#include "client/parking.hpp"
 #include "proto/codec.hpp"
 
 namespace locket::client {
@@ -34,19 +35,28 @@ void Connection::notify(Notice notice) noexcept {
   }
 }
 
-// The daemon may be another than the one that granted it, and too old to park.
+// Where the daemon can, which may be another than the one that granted it, and the keeper will see
+// to it that the file does not stay open. What is kept for another program (detach) is not ours
+// alone.
 std::uint64_t Connection::notify_and_park(proto::Token token) noexcept {
   try {
     UniqueLock lock(mutex_);
     if (channel_ == nullptr) return 0;
-    const std::uint64_t parked_in = parks_ ? session_ : 0;
+    const bool park = parks_ && !detached_ && keeper_.is_running();
+    const auto session = session_;
     proto::Line line;
-    proto::append(line, proto::Release{token, parks_});
-    return send(lock, line.view(), 0, -1) ? parked_in : 0;
+    proto::append(line, proto::Release{token, park});
+    return send(lock, line.view(), 0, -1) && park ? session : 0;
   } catch (const std::bad_alloc&) {
     notify_later(proto::Release{token});
     return 0;
   }
+}
+
+void Connection::watch_parking() noexcept {
+  const UniqueLock lock(mutex_);
+  next_unparking_ = Clock::now() + Parking::kIdle;
+  keeper_.alert();
 }
 
 // It takes less memory than whatever it is about has just given back.

@@ -281,6 +281,7 @@ void Connection::unpark_idle() {
   });
   if (!more) next_unparking_ = kNever;
   flush();
+  wake_sender();
 }
 
 }  // namespace locket::client

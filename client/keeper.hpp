@@ -6,8 +6,9 @@
 //                                          └────┘ 1, 2, 4 ... 100 ms
 //
 // Part of Connection, which does the work in its turns; here is only the thread. Neither data for
-// others nor the passing of time wakes it: a process that holds a lock under a healthy daemon costs
-// nothing. All but the thread itself is called under the connection's mutex.
+// others nor the passing of time wakes it, unless a file is parked: a process that holds a lock
+// under a healthy daemon costs nothing. All but the thread itself is called under the connection's
+// mutex.
 
 #pragma once
 

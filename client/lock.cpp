@@ -81,8 +81,13 @@ void Lock::release_and_park(Hold hold) {
   const auto session = process_.connection.notify_and_park(hold.token);
   if (session == 0) return;
   ParkedFile file{std::move(hold.claim->descriptor), hold.claim->file, hold.token, session};
-  if (!process_.parking.put(handle_.place, file)) {
-    process_.connection.notify(proto::Unpark{hold.token});
+  switch (process_.parking.put(handle_.place, file)) {
+    case Parking::Put::no_room:
+      return process_.connection.notify(proto::Unpark{hold.token});
+    case Parking::Put::parked_first:
+      return process_.connection.watch_parking();
+    case Parking::Put::parked:
+      return;
   }
 }
 
@@ -104,6 +109,7 @@ std::expected<Lock::Kept, Error> Lock::keep_across_exec(std::string_view command
   process_.custody.with(kept.token, [&](const Hold& hold) {
     const int descriptor = hold.claim->descriptor.get();
     if (keep_open_across_exec(descriptor)) kept.descriptor = descriptor;
+    hold.claim->park = false;
   });
   if (kept.descriptor < 0) {
     return std::unexpected(Error{

@@ -12,67 +12,54 @@ Parking::Beginning Parking::begin(Place& place, TimePoint now) {
   const std::lock_guard lock(mutex_);
   const bool soon = place.last_ && now - *place.last_ < kSoon;
   place.last_ = now;
-  place.idle_ = false;
-  const bool park = soon && !place.barred_ && enlist(place);
-  return {std::exchange(place.file_, std::nullopt), park};
+  return {take(place), soon && now >= place.barred_until_};
 }
 
-bool Parking::put(Place& place, ParkedFile& file) noexcept try {
+Parking::Put Parking::put(Place& place, ParkedFile& file) noexcept try {
   const std::lock_guard lock(mutex_);
-  if (place.file_ || place.barred_ || !enlist(place)) return false;
+  if (place.file_ || taken_.size() == proto::kMaxParkedFiles) return Put::no_room;
+  taken_.push_back(&place);
   place.file_ = std::move(file);
   place.idle_ = false;
-  return true;
+  return std::exchange(watched_, true) ? Put::parked : Put::parked_first;
 } catch (const std::bad_alloc&) {
-  return false;
+  return Put::no_room;
 }
 
-void Parking::bar(Place& place) {
+void Parking::bar(Place& place, TimePoint now) {
   const std::lock_guard lock(mutex_);
-  place.barred_ = true;
+  place.barred_until_ = now + kBarred;
 }
 
 std::optional<ParkedFile> Parking::empty(Place& place) {
   const std::lock_guard lock(mutex_);
-  if (place.listed_) strike(place);
-  return std::exchange(place.file_, std::nullopt);
+  return take(place);
 }
 
 bool Parking::close_idle(const std::function<void(const ParkedFile&)>& show) {
   const std::lock_guard lock(mutex_);
-  for (auto next = listed_.begin(); next != listed_.end();) {
+  for (auto next = taken_.begin(); next != taken_.end();) {
     Place& place = **next;
     if (!std::exchange(place.idle_, true)) {
       ++next;
       continue;
     }
-    if (place.file_) show(*place.file_);
+    show(*place.file_);
     place.file_.reset();
-    place.listed_ = false;
-    next = listed_.erase(next);
+    next = taken_.erase(next);
   }
-  return !listed_.empty();
+  return watched_ = !taken_.empty();
 }
 
 void Parking::forget() {
-  for (Place* const place : listed_) {
-    place->file_.reset();
-    place->listed_ = false;
-  }
-  listed_.clear();
+  for (Place* const place : taken_) place->file_.reset();
+  taken_.clear();
+  watched_ = false;
 }
 
-bool Parking::enlist(Place& place) {
-  if (place.listed_) return true;
-  if (listed_.size() == proto::kMaxParkedFiles) return false;
-  listed_.push_back(&place);
-  place.listed_ = true;
-  return true;
-}
-
-void Parking::strike(Place& place) {
-  std::erase(listed_, &place);
-  place.listed_ = false;
+std::optional<ParkedFile> Parking::take(Place& place) {
+  if (place.file_) std::erase(taken_, &place);
+  return std::exchange(place.file_, std::nullopt);
 }
 
 }  // namespace locket::client

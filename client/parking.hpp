@@ -1,7 +1,7 @@
 // Lock files that stay open between two holds of one handle.
 //
 //     acquired twice within kSoon ──▶ the release parks the file ──▶ the next acquire takes it
-//                                        │ for kIdle not taken
+//                                        │ not taken for kIdle
 //                                        └──▶ closed here and in the daemon
 //
 // Who takes a lock again and again would pass its descriptor each time, for the daemon to look at
@@ -12,9 +12,9 @@
 // Owned by Process (process.hpp). Thread-safe, never blocks; its mutex is taken last.
 //
 // Invariants:
-//  1. A parked file is unlocked, and nobody but the next claim of its handle uses it.
-//  2. A place that has a file is listed, so that the keeper comes to close it.
-//  3. No more are listed than the daemon has room for, whether their files are parked or in use.
+//  1. A parked file is local and unlocked, and nobody but the next claim of its handle uses it.
+//  2. While any file is parked, the keeper comes to look for what is idle.
+//  3. No more are parked than the daemon has room for.
 
 #pragma once
 
@@ -40,7 +40,7 @@ struct ParkedFile {
 
 class Parking {
  public:
-  // The next look at what is idle comes after this; a file stays for one to two of these.
+  // Between two looks: a file stays for one to two of these.
   static constexpr std::chrono::milliseconds kIdle{100};
 
   // Of one handle, for one file. It must be empty()ed before it ends.
@@ -53,10 +53,9 @@ class Parking {
    private:
     friend Parking;
     std::optional<ParkedFile> file_;
+    bool idle_ = false;              // since the last look
     std::optional<TimePoint> last_;  // when an attempt began
-    bool listed_ = false;
-    bool idle_ = false;    // since the last look
-    bool barred_ = false;  // the daemon has not kept what was parked here
+    TimePoint barred_until_{};
   };
 
   // An attempt begins: takes out what is parked there, and says whether to park after its hold.
@@ -66,16 +65,18 @@ class Parking {
   };
   Beginning begin(Place& place, TimePoint now);
 
-  // False where there is no room: then it is not parked here.
-  bool put(Place& place, ParkedFile& file) noexcept;
+  // Where there is no room, the file stays the caller's. With the first one, the keeper is to look
+  // from now on.
+  enum class Put { no_room, parked, parked_first };
+  Put put(Place& place, ParkedFile& file) noexcept;
 
-  // It never parks again.
-  void bar(Place& place);
+  // Nothing is parked there for a while: it would be of no use.
+  void bar(Place& place, TimePoint now);
 
   std::optional<ParkedFile> empty(Place& place);
 
   // Closes what has been idle since the last look, each after it has been shown; if that throws,
-  // the rest stays for the next look. False where nobody parks any more.
+  // the rest stays for the next look. False where nothing is parked: no more looks, then.
   bool close_idle(const std::function<void(const ParkedFile&)>& show);
 
   // For fork: see fork_guard.hpp. The child closes its copies.
@@ -86,12 +87,13 @@ class Parking {
  private:
   // Of one thread that does nothing else, this is a pair in twenty milliseconds at least.
   static constexpr std::chrono::milliseconds kSoon{10};
+  static constexpr std::chrono::seconds kBarred{10};
 
-  bool enlist(Place& place);
-  void strike(Place& place);
+  std::optional<ParkedFile> take(Place& place);
 
   std::mutex mutex_;
-  std::vector<Place*> listed_;
+  std::vector<Place*> taken_;  // those with a file
+  bool watched_ = false;
 };
 
 }  // namespace locket::client

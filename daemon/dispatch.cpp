@@ -330,7 +330,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
         fmt::format("cannot release unlocked lock: this session holds no token {}", release.token));
   }
   log::debug("session {}: releases {}", client.session, release.token);
-  if (release.park) to_park_ = {*ticket, client.session, release.token};
+  if (release.park && !client.detached) to_park_ = {*ticket, client.session, release.token};
   if (client.detached) keep_later(client);  // it did not become another after all
   if (request.id) reply(client.session, request.id, proto::Done{});
   return {};

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -143,6 +144,12 @@ class Dispatch {
     std::size_t ahead = 0;   // descriptors
     std::vector<Parked> parked = {};
   };
+  struct Presence {
+    std::size_t sessions = 0;
+    std::size_t ahead = 0;
+    std::size_t parked = 0;
+    boost::unordered_flat_set<SessionId> parking = {};  // those that have anything parked
+  };
   struct PendingList {
     std::uint64_t number;  // of all, in the order of arrival
     RequestId request;
@@ -179,7 +186,8 @@ class Dispatch {
   void park(SessionId session, Token token, Ticket ticket);
   std::expected<PassedFile, locket::proto::Error> take_parked(Client& client, Token token);
   void unpark_all(Client& client);
-  void unpark_all(UserId user);
+  void unpark_one(Presence& user);
+  void unparked(const Client& client, std::size_t files);
 
   // What this user has, where he may have one more: what is parked keeps nobody out.
   UserHas make_room(UserId user);
@@ -236,11 +244,6 @@ class Dispatch {
   Monotonic recovery_latest_;  // that it may end, however many come back
   int prolongations_ = 0;      // of the recovery, since this process itself was late
   boost::unordered_flat_map<SessionId, Client> clients_;
-  struct Presence {
-    std::size_t sessions = 0;
-    std::size_t ahead = 0;
-    std::size_t parked = 0;
-  };
   boost::unordered_flat_map<UserId, Presence> users_;  // who has any session
   std::size_t ahead_ = 0;                              // of all
   std::size_t parked_ = 0;

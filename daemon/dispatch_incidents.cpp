@@ -38,10 +38,12 @@ void Dispatch::giving_up(SessionId session, std::string_view why) {
   tell(Level::warning, {Kind::session_ended, peer.pid, peer.uid, {}, why});
 }
 
-// What is not held is no news: a release may cross the end of what it releases.
+// What is not held is no news: a release may cross the end of what it releases. Nor is what is not
+// parked: its descriptor comes next.
 void Dispatch::tell_refusal(const Client& client, const Request& request,
                             const proto::Error& error) {
-  const auto level = error.code == Errc::not_held ? Level::debug : Level::warning;
+  const bool news = error.code != Errc::not_held && error.code != Errc::not_parked;
+  const auto level = news ? Level::warning : Level::debug;
   tell(level, {Kind::request_refused, client.peer->pid, client.peer->uid, path_of(request.call),
                error.message});
 }

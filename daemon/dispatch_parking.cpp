@@ -33,8 +33,10 @@ void Dispatch::park(SessionId session, Token token, Ticket ticket) {
   if (client.parked.size() == proto::kMaxParkedFiles) return os_locks_.discard(ticket);
   auto file = os_locks_.give_back(ticket);
   if (!file) return;
+  Presence& user = users_.at(client.peer->uid);
+  user.parking.insert(session);
   client.parked.push_back({token, std::move(*file)});
-  ++users_.at(client.peer->uid).parked;
+  ++user.parked;
   ++parked_;
 }
 
@@ -46,8 +48,7 @@ std::expected<PassedFile, Error> Dispatch::take_parked(Client& client, Token tok
   }
   PassedFile file = std::move(found->file);
   client.parked.erase(found);
-  --users_.at(client.peer->uid).parked;
-  --parked_;
+  unparked(client, 1);
   return file;
 }
 
@@ -61,15 +62,24 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
 }
 
 void Dispatch::unpark_all(Client& client) {
-  users_.at(client.peer->uid).parked -= client.parked.size();
-  parked_ -= client.parked.size();
+  const std::size_t files = client.parked.size();
   client.parked.clear();
+  unparked(client, files);
 }
 
-void Dispatch::unpark_all(UserId user) {
-  for (auto& [session, client] : clients_) {
-    if (!client.parked.empty() && client.peer->uid == user) unpark_all(client);
-  }
+// One that has been there longest of its session.
+void Dispatch::unpark_one(Presence& user) {
+  Client& client = clients_.at(*user.parking.begin());
+  client.parked.erase(client.parked.begin());
+  unparked(client, 1);
+}
+
+void Dispatch::unparked(const Client& client, std::size_t files) {
+  if (files == 0) return;
+  Presence& user = users_.at(client.peer->uid);
+  user.parked -= files;
+  parked_ -= files;
+  if (client.parked.empty()) user.parking.erase(client.session);
 }
 
 }  // namespace locketd

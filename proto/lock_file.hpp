@@ -34,6 +34,10 @@ bool wants_writable(std::uint64_t file_system, Mode mode);
 // The same file open for reading and writing, where that is permitted; else as it was.
 Descriptor made_writable(Descriptor file, const std::string& path);
 
+// Whether its file system is known to need no other machine and no other process, so that closing
+// the file takes no time worth mentioning. By statfs(2), f_type, which on others may take long.
+bool is_local(int fd);
+
 // Which file it is, and through which mount it was opened: 0 where the kernel does not tell.
 struct Location {
   FileId file;

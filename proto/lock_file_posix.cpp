@@ -6,6 +6,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -143,6 +144,16 @@ std::expected<void, Error> check_path(const std::string& path) {
 
 bool wants_writable(std::uint64_t file_system, Mode mode) {
   return file_system == NFS_SUPER_MAGIC && mode == Mode::exclusive;
+}
+
+bool is_local(int fd) {
+  constexpr std::array<std::uint32_t, 7> kLocal{
+      BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC,
+      RAMFS_MAGIC,       TMPFS_MAGIC,      XFS_SUPER_MAGIC,
+  };
+  struct statfs info{};
+  return ::fstatfs(fd, &info) == 0 &&
+         std::ranges::find(kLocal, static_cast<std::uint32_t>(info.f_type)) != kLocal.end();
 }
 
 Descriptor made_writable(Descriptor file, const std::string& path) {

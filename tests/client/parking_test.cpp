@@ -41,7 +41,9 @@ class Places : public testing::Test {
   }
   bool put(Parking::Place& place, proto::Token token = 7) {
     ParkedFile file{{}, {}, token, 1};
-    return parking.put(place, file);
+    const auto done = parking.put(place, file);
+    is_first = done == Parking::Put::parked_first;
+    return done != Parking::Put::no_room;
   }
   // The tokens of what is closed for having been idle.
   std::vector<proto::Token> idle() {
@@ -52,6 +54,7 @@ class Places : public testing::Test {
 
   TimePoint now = Clock::now();
   Parking parking;
+  bool is_first = false;
   bool is_used = false;
 };
 
@@ -68,7 +71,6 @@ TEST_F(Places, Are_for_who_comes_back_soon) {
 
 TEST_F(Places, Give_their_file_to_one_attempt) {
   Parking::Place place;
-  parks_after(place, 0ms);
   ASSERT_TRUE(put(place));
   EXPECT_FALSE(put(place, 8));
   EXPECT_EQ(parking.begin(place, now).file->token, 7U);
@@ -77,8 +79,8 @@ TEST_F(Places, Give_their_file_to_one_attempt) {
 
 TEST_F(Places, Are_empty_after_one_to_two_looks) {
   Parking::Place place;
-  parks_after(place, 0ms);
   ASSERT_TRUE(put(place));
+  EXPECT_TRUE(is_first);
   EXPECT_EQ(idle(), Tokens());
   EXPECT_TRUE(is_used);
   EXPECT_EQ(idle(), Tokens{7});
@@ -91,23 +93,23 @@ TEST_F(Places, Of_whom_comes_back_keep_their_file) {
   for (int i = 0; i < 3; ++i) {
     parks_after(place, 1ms);
     ASSERT_TRUE(put(place));
+    EXPECT_EQ(is_first, i == 0);
     EXPECT_EQ(idle(), Tokens());
   }
 }
 
-TEST_F(Places, Whose_lock_is_held_for_long_are_looked_at_no_more) {
+TEST_F(Places, Are_looked_at_again_when_they_are_used_again) {
   Parking::Place place;
-  parks_after(place, 0ms);
-  ASSERT_TRUE(parks_after(place, 1ms));
+  ASSERT_TRUE(put(place));
+  parks_after(place, 1ms);
   EXPECT_EQ(idle(), Tokens());
-  EXPECT_EQ(idle(), Tokens());
-  EXPECT_FALSE(is_used);
-  EXPECT_TRUE(put(place)) << "when it is released";
+  EXPECT_FALSE(is_used) << "its lock is held";
+  ASSERT_TRUE(put(place));
+  EXPECT_TRUE(is_first);
 }
 
 TEST_F(Places, Keep_what_could_not_be_shown_for_the_next_look) {
   Parking::Place place;
-  parks_after(place, 0ms);
   ASSERT_TRUE(put(place));
   idle();
   EXPECT_THROW(parking.close_idle([](const ParkedFile&) { throw std::bad_alloc(); }),
@@ -117,22 +119,20 @@ TEST_F(Places, Keep_what_could_not_be_shown_for_the_next_look) {
 
 TEST_F(Places, Are_as_many_as_the_daemon_has_room_for) {
   std::deque<Parking::Place> places(proto::kMaxParkedFiles + 1);
-  const auto number_that_park = [&] {
-    return std::ranges::count_if(places, [&](auto& place) { return parks_after(place, 0ms); });
-  };
-  EXPECT_EQ(number_that_park(), 0);
-  EXPECT_EQ(number_that_park(), proto::kMaxParkedFiles) << "also while their locks are held";
+  EXPECT_EQ(std::ranges::count_if(places, [&](auto& place) { return put(place); }),
+            proto::kMaxParkedFiles);
   EXPECT_FALSE(put(places.back()));
   parking.empty(places.front());
   EXPECT_TRUE(put(places.back()));
 }
 
-TEST_F(Places, That_are_barred_never_park_again) {
+TEST_F(Places, That_are_barred_park_nothing_for_a_while) {
   Parking::Place place;
   parks_after(place, 0ms);
-  parking.bar(place);
-  EXPECT_FALSE(parks_after(place, 0ms));
-  EXPECT_FALSE(put(place));
+  parking.bar(place, now);
+  EXPECT_FALSE(parks_after(place, 1ms));
+  parks_after(place, 10s);
+  EXPECT_TRUE(parks_after(place, 1ms));
 }
 
 // ---- Locks ----
@@ -217,6 +217,18 @@ TEST_F(ParkingTest, A_file_that_is_not_asked_for_again_is_closed_and_the_daemon_
   EXPECT_TRUE(eventually([&] { return times_open() == 0; }));
 }
 
+TEST_F(ParkingTest, So_is_one_whose_lock_was_held_for_long) {
+  ASSERT_TRUE(eventually([&] {
+    acquire(*lock);
+    release(*lock);
+    acquire(*lock);
+    test::let_pass(3 * Parking::kIdle);
+    return release(*lock).park;
+  }));
+  EXPECT_EQ(daemon.next_call<proto::Unpark>().token, token);
+  EXPECT_TRUE(eventually([&] { return times_open() == 0; }));
+}
+
 TEST_F(ParkingTest, A_handle_that_ends_leaves_no_file_open) {
   park(*lock);
   lock.reset();
@@ -295,6 +307,20 @@ TEST_F(ParkingTest, Nor_is_one_that_took_the_place_of_a_newer_one_C9) {
   daemon.reply(reclaim.id, proto::Grant{token});
   ASSERT_TRUE(eventually([&] { return !process.connection.is_in_doubt(); }));
   EXPECT_FALSE(release(*lock).park);
+}
+
+TEST_F(ParkingTest, What_another_program_was_to_inherit_is_closed) {
+  park(*lock);
+  acquire(*lock);
+  auto kept = std::async(std::launch::async, [&] { return lock->keep_across_exec("other"); });
+  const auto detach = daemon.next();
+  ASSERT_TRUE(std::holds_alternative<proto::Detach>(detach.call));
+  daemon.reply(detach.id, proto::Done{});
+  ASSERT_TRUE(kept.get());
+  EXPECT_FALSE(release(*lock).park);
+  EXPECT_EQ(times_open(), 0);
+  acquire(*lock);
+  EXPECT_FALSE(release(*lock).park) << "nor is any other after that";
 }
 
 TEST_F(ParkingTest, What_another_handle_releases_is_closed) {

@@ -102,12 +102,16 @@ TEST_F(Parking, What_is_parked_goes_with_its_session_C8) {
   parked(ann);
   ann.close();
   EXPECT_TRUE(eventually([&] { return times_open() == 0; }));
+  EXPECT_EQ(bob.call("status")["user"]["descriptors"]["has"], 2 * 2);
 }
 
 TEST_F(Parking, Of_a_session_that_outlives_its_connection_nothing_stays_parked) {
   RawClient dan(daemon.socket());
   parked(dan);
+  const Token token = dan.lock(path);
   dan.call("detach");
+  park(dan, token);
+  EXPECT_EQ(times_open(), 1) << "nor is anything parked from then on";
   dan.close();
   EXPECT_TRUE(eventually([&] { return times_open() == 0; }));
 }
@@ -154,6 +158,23 @@ TEST_F(Parking, A_program_that_takes_a_lock_again_and_again_parks_it_and_not_for
   EXPECT_FALSE(kernel_admits(path));
   lock.release();
   EXPECT_TRUE(eventually([&] { return times_open() == 0; }));
+}
+
+TEST_F(Parking, A_lock_that_is_parked_is_free_although_the_daemon_is_stopped_C7) {
+  ::setenv("LOCKET_SOCKET", daemon.socket().c_str(), 1);
+  file_lock lock(path);
+  EXPECT_TRUE(eventually([&] {
+    for (int i = 0; i < 10; ++i) {
+      lock.acquire();
+      lock.release();
+    }
+    lock.acquire();
+    daemon.freeze();
+    lock.release();
+    EXPECT_TRUE(kernel_admits(path));
+    daemon.thaw();
+    return cal.list().empty() && times_open() == 1;
+  }));
 }
 
 // ---- Not on every file ----
