@@ -109,7 +109,6 @@ std::expected<Lock::Kept, Error> Lock::keep_across_exec(std::string_view command
   process_.custody.with(kept.token, [&](const Hold& hold) {
     const int descriptor = hold.claim->descriptor.get();
     if (keep_open_across_exec(descriptor)) kept.descriptor = descriptor;
-    hold.claim->park = false;
   });
   if (kept.descriptor < 0) {
     return std::unexpected(Error{

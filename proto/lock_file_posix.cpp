@@ -147,9 +147,12 @@ bool wants_writable(std::uint64_t file_system, Mode mode) {
 }
 
 bool is_local(int fd) {
-  constexpr std::array<std::uint32_t, 7> kLocal{
-      BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC,
-      RAMFS_MAGIC,       TMPFS_MAGIC,      XFS_SUPER_MAGIC,
+  constexpr std::uint32_t kBcachefs = 0xca451a4e;  // these two as statfs(2) or stat(1) name them
+  constexpr std::uint32_t kZfs = 0x2fc12fc1;
+  constexpr std::array<std::uint32_t, 9> kLocal{
+      BTRFS_SUPER_MAGIC,     EXT4_SUPER_MAGIC, F2FS_SUPER_MAGIC,
+      OVERLAYFS_SUPER_MAGIC, RAMFS_MAGIC,      TMPFS_MAGIC,
+      XFS_SUPER_MAGIC,       kBcachefs,        kZfs,
   };
   struct statfs info{};
   return ::fstatfs(fd, &info) == 0 &&

@@ -309,6 +309,14 @@ TEST_F(ParkingTest, Nor_is_one_that_took_the_place_of_a_newer_one_C9) {
   EXPECT_FALSE(release(*lock).park);
 }
 
+TEST_F(ParkingTest, Nothing_is_parked_that_is_on_no_local_file_system) {
+  const auto far = Lock::make("/proc/version", process).value();
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_FALSE(acquire(*far).parked);
+    EXPECT_FALSE(release(*far).park);
+  }
+}
+
 TEST_F(ParkingTest, What_another_program_was_to_inherit_is_closed) {
   park(*lock);
   acquire(*lock);
