@@ -41,8 +41,9 @@ std::expected<Acquisition, Failure> Acquisition::begin(Process& process, Custody
 std::expected<void, Failure> Acquisition::ask() {
   auto claim = std::make_unique<Claim>(
       proto::Acquire{proto::escape(wish_.path), wish_.mode, wish_.timeout, wish_.reason});
-  auto [parked, park] = process_->parking.begin(owner_->place, claim->since);
+  auto [parked, park, forks] = process_->parking.begin(owner_->place, claim->since);
   claim->park = park;
+  claim->forks = forks;
   const proto::Token token = parked ? parked->token : 0;
   try {
     if (auto opened = open(*claim, std::move(parked)); !opened) {
@@ -55,12 +56,13 @@ std::expected<void, Failure> Acquisition::ask() {
   }
 }
 
-// The file that is parked, where the path still names it; else another.
+// The file that is parked, where the path still names it and the right to open it is what it was.
+// Else it is opened.
 std::expected<void, proto::Error> Acquisition::open(Claim& claim,
                                                     std::optional<ParkedFile> parked) {
   if (parked) {
-    if (const auto named = proto::identify(wish_.path); named && *named == parked->file) {
-      claim.file = parked->file;
+    if (const auto named = proto::look_at(wish_.path); named && *named == parked->state) {
+      claim.file = parked->state;
       claim.descriptor = std::move(parked->descriptor);
       claim.asked.parked = parked->token;
       claim.parked_in = parked->session;
@@ -71,7 +73,7 @@ std::expected<void, proto::Error> Acquisition::open(Claim& claim,
   }
   auto opened = proto::open_and_identify(wish_.path, wish_.mode);
   if (!opened) return std::unexpected(std::move(opened.error()));
-  claim.file = opened->id;
+  claim.file = opened->state;
   claim.descriptor = std::move(opened->descriptor);
   if (claim.park && !proto::is_local(claim.descriptor.get())) {
     claim.park = false;
@@ -81,7 +83,7 @@ std::expected<void, proto::Error> Acquisition::open(Claim& claim,
 }
 
 std::expected<void, Failure> Acquisition::ask(ClaimPtr claim) {
-  file_ = claim->file;
+  file_ = claim->file.id;
   if (wish_.timeout) claim->deadline = deadline_;
   claim->at_once = wish_.timeout == proto::Seconds::zero();
   auto pending = process_->connection.start(std::move(claim), backstop_);

@@ -12,17 +12,19 @@
 
 #include "client/deadline.hpp"
 #include "proto/descriptor.hpp"
+#include "proto/lock_file.hpp"
 #include "proto/messages.hpp"
 
 namespace locket::client {
 
 struct Claim {
   proto::Acquire asked;  // its timeout: what was left when it was told last
-  proto::FileId file;
+  proto::LockFile::State file;
   proto::Descriptor descriptor;
   std::optional<TimePoint> deadline = {};  // waiting only; none: for ever
   bool at_once = false;                    // does not wait, so that it has no place to lose
   bool park = false;                       // its file, when it has been held
+  std::uint64_t forks = 0;                 // when it began: see Parking
   std::uint64_t parked_in = 0;             // the session on which asked.parked means something
   proto::Ticket ticket = 0;                // 0: never told
   TimePoint since = Clock::now();          // of its arrival; when held, of its grant

@@ -125,6 +125,7 @@ std::expected<Pending, Error> Connection::start(ClaimPtr claim, TimePoint until)
     Claim& own = *slot.claim;
     own.asked.timeout = own.deadline.transform(left_until);
     if (own.parked_in != session_) own.asked.parked.reset();
+    own.park = own.park && own.forks == parking_.forks();
     proto::Line line;
     proto::append(line, slot.id, own.asked);
     done = send(lock, line.view(), slot.id, own.asked.parked ? -1 : own.descriptor.get());

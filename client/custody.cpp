@@ -130,7 +130,7 @@ Custody::Holds::const_iterator Custody::find(proto::FileId file) const {
   auto lost = holds_.end();
   for (auto each = holds_.end(); each != holds_.begin();) {
     const auto& [hold, owner] = (--each)->second;
-    if (owner == nullptr || hold.claim->file != file) continue;
+    if (owner == nullptr || hold.claim->file.id != file) continue;
     if (!hold.lost) return each;
     if (lost == holds_.end()) lost = each;
   }

@@ -54,9 +54,10 @@ std::expected<Acquisition, Failure> Lock::begin(proto::Mode mode,
 
 std::expected<void, Error> Lock::release() {
   look_for_losses();
+  const std::uint64_t forks = process_.parking.forks();
   auto hold = process_.custody.take(&handle_);
   if (hold && hold->claim->park && !hold->lost) {
-    release_and_park(std::move(*hold));
+    release_and_park(std::move(*hold), forks);
     return {};
   }
   if (!hold) {
@@ -76,12 +77,12 @@ std::expected<void, Error> Lock::release() {
 }
 
 // As release_hold(), but the file stays open.
-void Lock::release_and_park(Hold hold) {
+void Lock::release_and_park(Hold hold, std::uint64_t forks) {
   os_unlock_open(hold.claim->descriptor.get());
   const auto session = process_.connection.notify_and_park(hold.token);
   if (session == 0) return;
   ParkedFile file{std::move(hold.claim->descriptor), hold.claim->file, hold.token, session};
-  switch (process_.parking.put(handle_.place, file)) {
+  switch (process_.parking.put(handle_.place, file, forks)) {
     case Parking::Put::no_room:
       return process_.connection.notify(proto::Unpark{hold.token});
     case Parking::Put::parked_first:

@@ -68,7 +68,7 @@ class Lock {
   Lock(Process& process, std::string path);
   [[nodiscard]] proto::Token known_token() const;
   void look_for_losses() const noexcept;
-  void release_and_park(Hold hold);
+  void release_and_park(Hold hold, std::uint64_t forks);
   void leave_parking();
 
   Process& process_;

@@ -12,12 +12,13 @@ Parking::Beginning Parking::begin(Place& place, TimePoint now) {
   const std::lock_guard lock(mutex_);
   const bool soon = place.last_ && now - *place.last_ < kSoon;
   place.last_ = now;
-  return {take(place), soon && now >= place.barred_until_};
+  return {take(place), soon && now >= place.barred_until_, forks_};
 }
 
-Parking::Put Parking::put(Place& place, ParkedFile& file) noexcept try {
+Parking::Put Parking::put(Place& place, ParkedFile& file, std::uint64_t forks) noexcept try {
   const std::lock_guard lock(mutex_);
-  if (place.file_ || taken_.size() == proto::kMaxParkedFiles) return Put::no_room;
+  if (place.file_ || forks != forks_ || taken_.size() == proto::kMaxParkedFiles)
+    return Put::no_room;
   taken_.push_back(&place);
   place.file_ = std::move(file);
   place.idle_ = false;

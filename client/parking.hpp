@@ -12,12 +12,15 @@
 // Owned by Process (process.hpp). Thread-safe, never blocks; its mutex is taken last.
 //
 // Invariants:
-//  1. A parked file is local and unlocked, and nobody but the next claim of its handle uses it.
+//  1. A parked file is local and unlocked, and nobody but the next claim of its handle uses it: no
+//     forked child has a copy, who would share the locks to come. Children close what they find in
+//     one of this library's tables; what was in none while somebody forked is not parked any more.
 //  2. While any file is parked, the keeper comes to look for what is idle.
 //  3. No more are parked than the daemon has room for.
 
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -27,13 +30,14 @@
 
 #include "client/deadline.hpp"
 #include "proto/descriptor.hpp"
+#include "proto/lock_file.hpp"
 #include "proto/messages.hpp"
 
 namespace locket::client {
 
 struct ParkedFile {
   proto::Descriptor descriptor;
-  proto::FileId file;
+  proto::LockFile::State state;
   proto::Token token = 0;     // of the hold after which it was parked, by which the daemon knows it
   std::uint64_t session = 0;  // of the connection; on others it means nothing
 };
@@ -62,13 +66,14 @@ class Parking {
   struct Beginning {
     std::optional<ParkedFile> file;
     bool park = false;
+    std::uint64_t forks = 0;  // so far
   };
   Beginning begin(Place& place, TimePoint now);
 
-  // Where there is no room, the file stays the caller's. With the first one, the keeper is to look
-  // from now on.
+  // Where there is no room, or somebody has forked since there were so many `forks`, the file stays
+  // the caller's. With the first one, the keeper is to look from now on.
   enum class Put { no_room, parked, parked_first };
-  Put put(Place& place, ParkedFile& file) noexcept;
+  Put put(Place& place, ParkedFile& file, std::uint64_t forks) noexcept;
 
   // Nothing is parked there for a while: it would be of no use.
   void bar(Place& place, TimePoint now);
@@ -79,8 +84,14 @@ class Parking {
   // the rest stays for the next look. False where nothing is parked: no more looks, then.
   bool close_idle(const std::function<void(const ParkedFile&)>& show);
 
+  // Of this process, while the library was there.
+  [[nodiscard]] std::uint64_t forks() const { return forks_; }
+
   // For fork: see fork_guard.hpp. The child closes its copies.
-  void lock() { mutex_.lock(); }
+  void lock() {
+    mutex_.lock();
+    ++forks_;
+  }
   void unlock() { mutex_.unlock(); }
   void forget();
 
@@ -94,6 +105,7 @@ class Parking {
   std::mutex mutex_;
   std::vector<Place*> taken_;  // those with a file
   bool watched_ = false;
+  std::atomic<std::uint64_t> forks_ = 0;
 };
 
 }  // namespace locket::client

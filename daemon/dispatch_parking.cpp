@@ -54,14 +54,19 @@ std::expected<PassedFile, Error> Dispatch::take_parked(Client& client, Token tok
 
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Unpark& unpark, Descriptors&) {
-  if (auto parked = take_parked(client, unpark.token); !parked) {
-    return std::unexpected(std::move(parked.error()));
-  }
+  auto parked = take_parked(client, unpark.token);
+  if (!parked) return std::unexpected(std::move(parked.error()));
+  dispose(std::move(*parked));
   if (request.id) reply(client.session, request.id, proto::Done{});
   return {};
 }
 
+void Dispatch::dispose(PassedFile file) {
+  os_locks_.dispose(std::move(file.descriptor), file.user);
+}
+
 void Dispatch::unpark_all(Client& client) {
+  for (Parked& parked : client.parked) dispose(std::move(parked.file));
   const std::size_t files = client.parked.size();
   client.parked.clear();
   unparked(client, files);
@@ -70,6 +75,7 @@ void Dispatch::unpark_all(Client& client) {
 // One that has been there longest of its session.
 void Dispatch::unpark_one(Presence& user) {
   Client& client = clients_.at(*user.parking.begin());
+  dispose(std::move(client.parked.front().file));
   client.parked.erase(client.parked.begin());
   unparked(client, 1);
 }

@@ -5,7 +5,8 @@
 //
 // Invariants:
 //  1. The loop's thread calls nothing on a file that is not known to be local, not even close(2):
-//     SlowFiles and ExternalWaits do (C15). On a local file it calls what it needs and no more.
+//     SlowFiles and ExternalWaits do (C15). On a local file it calls what it needs and no more, and
+//     does not close it where it has been unlinked.
 //  2. A call that is under way on a file that is not local shares its custody, so that no other one
 //     closes it meanwhile.
 //  3. No open file description has two locks: where others of ours share a file's, the kernel would

@@ -98,7 +98,7 @@ void FlockLocks::dispose(Descriptor file, UserId user) {
   if (!file) return;
   // What is no file at all can hang too: a socket with SO_LINGER, a terminal that drains.
   const auto location = locket::proto::locate(file.get());
-  if (location && devices_.include(*location)) return;
+  if (location && devices_.include(*location) && location->names > 0) return;
   close_slowly(std::make_shared<Descriptor>(std::move(file)), user);
 }
 
@@ -175,6 +175,10 @@ void FlockLocks::discard(Ticket ticket) {
   files_.erase(found);
   if (custody.is_local()) {
     if (locked) ::flock(custody.descriptor(), LOCK_UN);
+    // The last descriptor of a file without a name takes its content along: 0.9 s for 2 GB.
+    const auto location = locket::proto::locate(custody.descriptor());
+    if (location && location->names > 0) return;
+    close_slowly(std::make_shared<Descriptor>(std::move(custody.local)), custody.user);
   } else if (locked) {
     unlock_slowly(custody.id, std::move(custody.slow), custody.user);
   } else {

@@ -15,8 +15,16 @@
 namespace locket::proto {
 
 struct LockFile {
+  // Which file, and when its rights, its name or its content were last changed: nanoseconds since
+  // the epoch.
+  struct State {
+    FileId id;
+    std::int64_t changed = 0;
+    friend bool operator==(const State&, const State&) = default;
+  };
+
   Descriptor descriptor;
-  FileId id;
+  State state;
 };
 
 // Opens the file for locking only; creates it (mode 0666 less umask) where it is missing. Never
@@ -42,6 +50,7 @@ bool is_local(int fd);
 struct Location {
   FileId file;
   std::uint64_t mount = 0;  // as in proc_pid_mountinfo(5)
+  std::uint32_t names = 0;  // in folders: 0 where it has been unlinked
 };
 
 // Asked for without waiting for a slow file system (statx(2), AT_STATX_DONT_SYNC); an error for
@@ -51,6 +60,7 @@ std::expected<FileId, Error> identify(int fd);
 
 // The file that the path names now; an error where there is none.
 std::expected<FileId, Error> identify(const std::string& path);
+std::expected<LockFile::State, Error> look_at(const std::string& path);
 
 // Makes a relative path absolute, by the working directory of now. Does not look at the file.
 std::expected<std::string, Error> absolute(const std::string& path);

@@ -82,9 +82,10 @@ std::string_view kind_of(mode_t mode) {
   }
 }
 
-std::expected<Location, Error> locate_at(int fd, const char* path, int flags) {
+// What is asked for is what file systems keep at hand, but for the mount.
+std::expected<struct statx, Error> look(int fd, const char* path, int flags) {
   struct statx info{};
-  const unsigned wanted = STATX_TYPE | STATX_INO | STATX_MNT_ID;
+  const unsigned wanted = STATX_TYPE | STATX_INO | STATX_CTIME | STATX_NLINK | STATX_MNT_ID;
   if (::statx(fd, path, flags | AT_STATX_DONT_SYNC, wanted, &info) != 0) {
     return std::unexpected(Error{Errc::file_error, std::strerror(errno), errno});
   }
@@ -92,13 +93,24 @@ std::expected<Location, Error> locate_at(int fd, const char* path, int flags) {
     return std::unexpected(Error{
         Errc::bad_file, fmt::format("it is {}, not a file or folder", kind_of(info.stx_mode))});
   }
-  const std::uint64_t mount = (info.stx_mask & STATX_MNT_ID) != 0 ? info.stx_mnt_id : 0;
-  return Location{{makedev(info.stx_dev_major, info.stx_dev_minor), info.stx_ino}, mount};
+  return info;
 }
 
-std::expected<FileId, Error> file_of(const std::expected<Location, Error>& location) {
-  if (!location) return std::unexpected(location.error());
-  return location->file;
+std::expected<struct statx, Error> look(int fd) {
+  return look(fd, "", AT_EMPTY_PATH);
+}
+
+std::expected<struct statx, Error> look(const std::string& path) {
+  return look(AT_FDCWD, path.c_str(), 0);
+}
+
+FileId id_of(const struct statx& info) {
+  return {makedev(info.stx_dev_major, info.stx_dev_minor), info.stx_ino};
+}
+
+LockFile::State state_of(const struct statx& info) {
+  constexpr std::int64_t kNanosecondsInSecond = 1'000'000'000;
+  return {id_of(info), info.stx_ctime.tv_sec * kNanosecondsInSecond + info.stx_ctime.tv_nsec};
 }
 
 // NFS is on no block device, so that most files are not asked for more than that.
@@ -172,20 +184,20 @@ std::expected<LockFile, Error> open_and_identify(const std::string& path, Mode m
   if (auto checked = check_path(path); !checked) return std::unexpected(checked.error());
   Descriptor file(open_somehow(path));
   if (!file) return std::unexpected(file_error(path, errno));
-  const auto id = identify(file.get());
-  if (!id) {
-    return std::unexpected(Error{id.error().code,
-                                 fmt::format("cannot lock {}: {}", shown(path), id.error().message),
-                                 id.error().os_error});
+  const auto info = look(file.get());
+  if (!info) {
+    const Error& error = info.error();
+    return std::unexpected(Error{
+        error.code, fmt::format("cannot lock {}: {}", shown(path), error.message), error.os_error});
   }
-  if (wants_writable(file.get(), *id, mode)) file = made_writable(std::move(file), path);
+  if (wants_writable(file.get(), id_of(*info), mode)) file = made_writable(std::move(file), path);
   // Where the standard streams are closed, the file must not become one of them: a program that
   // inherits it would write into it (C12).
   if (file.get() <= STDERR_FILENO) {
     file.reset(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
     if (!file) return std::unexpected(file_error(path, errno));
   }
-  return LockFile{std::move(file), *id};
+  return LockFile{std::move(file), state_of(*info)};
 }
 
 std::expected<Descriptor, Error> open_lock_file(const std::string& path, Mode mode) {
@@ -195,15 +207,28 @@ std::expected<Descriptor, Error> open_lock_file(const std::string& path, Mode mo
 }
 
 std::expected<Location, Error> locate(int fd) {
-  return locate_at(fd, "", AT_EMPTY_PATH);
+  const auto info = look(fd);
+  if (!info) return std::unexpected(info.error());
+  const std::uint64_t mount = (info->stx_mask & STATX_MNT_ID) != 0 ? info->stx_mnt_id : 0;
+  return Location{id_of(*info), mount, info->stx_nlink};
 }
 
 std::expected<FileId, Error> identify(int fd) {
-  return file_of(locate(fd));
+  const auto info = look(fd);
+  if (!info) return std::unexpected(info.error());
+  return id_of(*info);
 }
 
 std::expected<FileId, Error> identify(const std::string& path) {
-  return file_of(locate_at(AT_FDCWD, path.c_str(), 0));
+  const auto info = look(path);
+  if (!info) return std::unexpected(info.error());
+  return id_of(*info);
+}
+
+std::expected<LockFile::State, Error> look_at(const std::string& path) {
+  const auto info = look(path);
+  if (!info) return std::unexpected(info.error());
+  return state_of(*info);
 }
 
 std::expected<std::string, Error> absolute(const std::string& path) {

@@ -106,8 +106,8 @@ TEST_F(AcquisitionTest, A_replaced_lock_file_is_noticed_at_the_grant_and_asked_f
   EXPECT_EQ(outcome.get(), 8U);
   const auto hold = process.custody.take(&handle);
   ASSERT_TRUE(hold);
-  EXPECT_NE(hold->claim->file, old_file);
-  EXPECT_EQ(hold->claim->file, proto::identify(path).value());
+  EXPECT_NE(hold->claim->file.id, old_file);
+  EXPECT_EQ(hold->claim->file.id, proto::identify(path).value());
 }
 
 TEST_F(AcquisitionTest, An_unlinked_lock_file_is_made_anew_also_with_timeout_0_C11) {

@@ -14,7 +14,7 @@ constexpr proto::FileId kOther{1, 200};
 
 void add(Custody& custody, proto::FileId file, proto::Token token) {
   auto claim = std::make_unique<Claim>();
-  claim->file = file;
+  claim->file.id = file;
   custody.add(claim, token);
 }
 

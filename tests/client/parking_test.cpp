@@ -41,7 +41,7 @@ class Places : public testing::Test {
   }
   bool put(Parking::Place& place, proto::Token token = 7) {
     ParkedFile file{{}, {}, token, 1};
-    const auto done = parking.put(place, file);
+    const auto done = parking.put(place, file, parking.forks());
     is_first = done == Parking::Put::parked_first;
     return done != Parking::Put::no_room;
   }
@@ -115,6 +115,16 @@ TEST_F(Places, Keep_what_could_not_be_shown_for_the_next_look) {
   EXPECT_THROW(parking.close_idle([](const ParkedFile&) { throw std::bad_alloc(); }),
                std::bad_alloc);
   EXPECT_EQ(idle(), Tokens{7});
+}
+
+TEST_F(Places, Take_nothing_of_which_a_forked_child_may_have_a_copy_C10) {
+  Parking::Place place;
+  const auto forks = parking.begin(place, now).forks;
+  parking.lock();  // as for a fork
+  parking.unlock();
+  ParkedFile file{{}, {}, 7, 1};
+  EXPECT_EQ(parking.put(place, file, forks), Parking::Put::no_room);
+  EXPECT_TRUE(put(place)) << "but what has come since then";
 }
 
 TEST_F(Places, Are_as_many_as_the_daemon_has_room_for) {
@@ -242,6 +252,13 @@ TEST_F(ParkingTest, A_path_that_means_another_file_is_opened_again_C11) {
   EXPECT_FALSE(acquire(*lock).parked);
   EXPECT_EQ(unparked, Tokens{token - 1});
   EXPECT_TRUE(std::filesystem::exists(path));
+}
+
+TEST_F(ParkingTest, A_file_whose_rights_have_changed_is_opened_again) {
+  park(*lock);
+  std::filesystem::permissions(path, std::filesystem::perms(0640));
+  EXPECT_FALSE(acquire(*lock).parked);
+  EXPECT_EQ(unparked, Tokens{token - 1});
 }
 
 TEST_F(ParkingTest, A_new_daemon_gets_a_descriptor_C9) {

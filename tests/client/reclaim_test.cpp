@@ -156,8 +156,9 @@ TEST_F(ReclaimTest, A_grant_that_the_daemon_sent_before_it_died_counts_C9) {
 }
 
 TEST_F(ReclaimTest, A_grant_that_nobody_has_taken_yet_is_told_as_held_C9) {
-  auto claim = std::make_unique<Claim>(proto::Acquire{.path = path, .timeout = {}, .reason = {}},
-                                       proto::FileId(), proto::open_lock_file(path).value());
+  auto claim =
+      std::make_unique<Claim>(proto::Acquire{.path = path, .timeout = {}, .reason = {}},
+                              proto::LockFile::State(), proto::open_lock_file(path).value());
   auto pending = process.connection.start(std::move(claim), kNever).value();
   daemon.welcome();
   daemon.reply(daemon.next().id, proto::Grant{7});
@@ -171,8 +172,9 @@ TEST_F(ReclaimTest, A_grant_that_nobody_has_taken_yet_is_told_as_held_C9) {
 }
 
 TEST_F(ReclaimTest, A_grant_that_nobody_wants_any_more_is_released) {
-  auto claim = std::make_unique<Claim>(proto::Acquire{.path = path, .timeout = {}, .reason = {}},
-                                       proto::FileId(), proto::open_lock_file(path).value());
+  auto claim =
+      std::make_unique<Claim>(proto::Acquire{.path = path, .timeout = {}, .reason = {}},
+                              proto::LockFile::State(), proto::open_lock_file(path).value());
   auto pending = process.connection.start(std::move(claim), kNever).value();
   auto other = process.connection.start(proto::Status{}, kNever).value();
   daemon.welcome();
