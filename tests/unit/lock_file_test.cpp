@@ -346,6 +346,33 @@ TEST_F(LockFile, A_path_means_another_file_after_it_was_replaced_C11) {
   EXPECT_NE(id_of(path), id_of(file->get()));
 }
 
+TEST_F(LockFile, Its_state_is_that_of_the_path_until_its_rights_change_C11) {
+  const std::string path = make("file");
+  const auto file = open_and_identify(path);
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->state.id, id_of(path));
+  EXPECT_EQ(file->state, look_at(path).value());
+  fs::permissions(path, fs::perms::owner_read);
+  EXPECT_NE(file->state, look_at(path).value());
+}
+
+TEST_F(LockFile, Its_names_are_counted) {
+  const std::string path = make("file");
+  const auto file = open_lock_file(path);
+  ASSERT_TRUE(file);
+  EXPECT_EQ(locate(file->get())->names, 1U);
+  fs::create_hard_link(path, folder_ / "other");
+  EXPECT_EQ(locate(file->get())->names, 2U);
+  fs::remove(path);
+  fs::remove(folder_ / "other");
+  EXPECT_EQ(locate(file->get())->names, 0U);
+}
+
+TEST_F(LockFile, Not_every_file_system_is_local) {
+  EXPECT_FALSE(is_local(open_lock_file("/proc/version")->get()));
+  EXPECT_FALSE(is_local(-1));
+}
+
 TEST_F(LockFile, A_path_without_a_file_has_no_identity_C11) {
   const auto id = identify(folder_ / "missing");
   ASSERT_FALSE(id);
