@@ -46,10 +46,10 @@ std::expected<void, Failure> Acquisition::ask() {
   claim->forks = forks;
   const proto::Token token = parked ? parked->token : 0;
   try {
-    if (auto opened = open(*claim, std::move(parked)); !opened) {
-      return std::unexpected(Failure{std::move(opened.error()), std::nullopt});
+    if (auto found = find_file(*claim, std::move(parked)); !found) {
+      return std::unexpected(Failure{std::move(found.error()), std::nullopt});
     }
-    return ask(std::move(claim));
+    return send(std::move(claim));
   } catch (const std::bad_alloc&) {
     if (token != 0) process_->connection.notify(proto::Unpark{token});
     throw;
@@ -58,8 +58,8 @@ std::expected<void, Failure> Acquisition::ask() {
 
 // The file that is parked, where the path still names it and the right to open it is what it was.
 // Else it is opened.
-std::expected<void, proto::Error> Acquisition::open(Claim& claim,
-                                                    std::optional<ParkedFile> parked) {
+std::expected<void, proto::Error> Acquisition::find_file(Claim& claim,
+                                                         std::optional<ParkedFile> parked) {
   if (parked) {
     if (const auto named = proto::look_at(wish_.path); named && *named == parked->state) {
       claim.file = parked->state;
@@ -70,19 +70,23 @@ std::expected<void, proto::Error> Acquisition::open(Claim& claim,
     }
     process_->connection.notify(proto::Unpark{parked->token});
     parked.reset();
+    do_not_park(claim);  // who writes into it each time would pay for both
   }
   auto opened = proto::open_and_identify(wish_.path, wish_.mode);
   if (!opened) return std::unexpected(std::move(opened.error()));
   claim.file = opened->state;
   claim.descriptor = std::move(opened->descriptor);
-  if (claim.park && !proto::is_local(claim.descriptor.get())) {
-    claim.park = false;
-    process_->parking.bar(owner_->place, claim.since);
-  }
+  if (claim.park && !proto::is_local(claim.descriptor.get())) do_not_park(claim);
   return {};
 }
 
-std::expected<void, Failure> Acquisition::ask(ClaimPtr claim) {
+// Nor what comes soon after it.
+void Acquisition::do_not_park(Claim& claim) {
+  claim.park = false;
+  process_->parking.bar(owner_->place, claim.since);
+}
+
+std::expected<void, Failure> Acquisition::send(ClaimPtr claim) {
   file_ = claim->file.id;
   if (wish_.timeout) claim->deadline = deadline_;
   claim->at_once = wish_.timeout == proto::Seconds::zero();

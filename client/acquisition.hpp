@@ -59,8 +59,9 @@ class Acquisition {
   Acquisition(Process& process, Custody::Handle* owner, Wish wish);
 
   std::expected<void, proto::Failure> ask();
-  std::expected<void, proto::Failure> ask(ClaimPtr claim);
-  std::expected<void, proto::Error> open(Claim& claim, std::optional<ParkedFile> parked);
+  std::expected<void, proto::Error> find_file(Claim& claim, std::optional<ParkedFile> parked);
+  void do_not_park(Claim& claim);
+  std::expected<void, proto::Failure> send(ClaimPtr claim);
   std::optional<Outcome> check_grant(proto::Token token);
   [[nodiscard]] proto::Failure silence() const;
   [[nodiscard]] proto::Errc code_of_silence() const;

@@ -114,6 +114,7 @@ std::expected<Pending, Error> Connection::start(ClaimPtr claim, TimePoint until)
   // In the table before it is sent, so that a session that begins tells it with the others.
   slot.id = ++last_id_;
   pending_.emplace_back(slot.id, &slot);
+  if (slot.claim->forks != parking_.forks()) slot.claim->park = false;
   std::expected<void, Error> done;
   for (;;) {
     done = ensure_connected(lock, until);
@@ -125,7 +126,6 @@ std::expected<Pending, Error> Connection::start(ClaimPtr claim, TimePoint until)
     Claim& own = *slot.claim;
     own.asked.timeout = own.deadline.transform(left_until);
     if (own.parked_in != session_) own.asked.parked.reset();
-    own.park = own.park && own.forks == parking_.forks();
     proto::Line line;
     proto::append(line, slot.id, own.asked);
     done = send(lock, line.view(), slot.id, own.asked.parked ? -1 : own.descriptor.get());

@@ -127,8 +127,8 @@ class Connection {
   using Notice = std::variant<proto::Release, proto::Unpark, proto::Cancel>;
   void notify(Notice notice) noexcept;
 
-  // The same for a release after which the daemon parks the file. Says on which session; 0: it does
-  // not.
+  // The same for a release that parks the file where the daemon can. On which session; 0: it is not
+  // parked.
   [[nodiscard]] std::uint64_t notify_and_park(proto::Token token) noexcept;
 
   // Something is parked, of which nothing was before.

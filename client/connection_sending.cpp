@@ -48,6 +48,7 @@ std::uint64_t Connection::notify_and_park(proto::Token token) noexcept {
     proto::append(line, proto::Release{token, park});
     return send(lock, line.view(), 0, -1) && park ? session : 0;
   } catch (const std::bad_alloc&) {
+    notify_later(proto::Unpark{token});  // last in, first out
     notify_later(proto::Release{token});
     return 0;
   }

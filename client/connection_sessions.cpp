@@ -164,6 +164,7 @@ void Connection::end_session(Error error) {
       // The daemon may have locked the file just before its end. Whoever is next must not find it
       // locked by nobody who knows.
       os_unlock_open(slot.claim->descriptor.get());
+      slot.claim->park = false;  // a copy may be in the channel's outbox yet
       return false;
     }
     slot.answer = parted();

@@ -83,7 +83,7 @@ void Lock::release_and_park(Hold hold, std::uint64_t forks) {
   if (session == 0) return;
   ParkedFile file{std::move(hold.claim->descriptor), hold.claim->file, hold.token, session};
   switch (process_.parking.put(handle_.place, file, forks)) {
-    case Parking::Put::no_room:
+    case Parking::Put::refused:
       return process_.connection.notify(proto::Unpark{hold.token});
     case Parking::Put::parked_first:
       return process_.connection.watch_parking();

@@ -18,13 +18,13 @@ Parking::Beginning Parking::begin(Place& place, TimePoint now) {
 Parking::Put Parking::put(Place& place, ParkedFile& file, std::uint64_t forks) noexcept try {
   const std::lock_guard lock(mutex_);
   if (place.file_ || forks != forks_ || taken_.size() == proto::kMaxParkedFiles)
-    return Put::no_room;
+    return Put::refused;
   taken_.push_back(&place);
   place.file_ = std::move(file);
   place.idle_ = false;
   return std::exchange(watched_, true) ? Put::parked : Put::parked_first;
 } catch (const std::bad_alloc&) {
-  return Put::no_room;
+  return Put::refused;
 }
 
 void Parking::bar(Place& place, TimePoint now) {

@@ -66,13 +66,13 @@ class Parking {
   struct Beginning {
     std::optional<ParkedFile> file;
     bool park = false;
-    std::uint64_t forks = 0;  // so far
+    std::uint64_t forks = 0;  // so far, with those under way
   };
   Beginning begin(Place& place, TimePoint now);
 
-  // Where there is no room, or somebody has forked since there were so many `forks`, the file stays
-  // the caller's. With the first one, the keeper is to look from now on.
-  enum class Put { no_room, parked, parked_first };
+  // Refused where there is no room, or somebody has forked since there were so many `forks`: then
+  // the file stays the caller's. With the first one, the keeper is to look from now on.
+  enum class Put { refused, parked, parked_first };
   Put put(Place& place, ParkedFile& file, std::uint64_t forks) noexcept;
 
   // Nothing is parked there for a while: it would be of no use.
@@ -96,7 +96,7 @@ class Parking {
   void forget();
 
  private:
-  // Of one thread that does nothing else, this is a pair in twenty milliseconds at least.
+  // Between the beginnings of two attempts.
   static constexpr std::chrono::milliseconds kSoon{10};
   static constexpr std::chrono::seconds kBarred{10};
 

@@ -75,7 +75,7 @@ void Dispatch::opened(SessionId session, const Peer& peer, bool kept) {
 std::expected<void, Error> Dispatch::received(SessionId session, std::string_view line,
                                               proto::Descriptors& descriptors) {
   const UserId user = clients_.at(session).peer->uid;
-  if (!descriptors.empty() && os_locks_.calls_pending(user) > 0) {
+  if (!descriptors.empty() && os_locks_.may_hang(user)) {
     // Refused alone, they would go on coming, and closing them hangs.
     const UserHas has = make_room(user);
     if (auto few = descriptors_left(limits_for(has), user, has); !few) return few;

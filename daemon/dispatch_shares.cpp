@@ -8,7 +8,8 @@ using locket::proto::Error;
 
 namespace {
 
-// At once, for one that is wanted: to close one takes 2 µs, and the limit may have come down (C15).
+// For one that is wanted: to close one takes 2 µs, and all of them could be thousands, where the
+// limit has come down (C15).
 constexpr std::size_t kMostUnparked = 64;
 
 }  // namespace

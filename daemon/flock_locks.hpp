@@ -39,6 +39,7 @@ class FlockLocks final : public OsLocks {
   void dispose(locket::proto::Descriptor file, UserId user) override;
   [[nodiscard]] std::size_t calls_pending(UserId user) const override;
   [[nodiscard]] std::size_t calls_pending() const override;
+  [[nodiscard]] bool may_hang(UserId user) const override { return slow_.pending(user) > 0; }
   [[nodiscard]] int descriptor(Ticket ticket) const override {
     return files_.at(ticket).descriptor();
   }
@@ -88,6 +89,7 @@ class FlockLocks final : public OsLocks {
   void unlock_slowly(const FileId& id, SharedFile file, SlowFiles::User user);
   void unlocked(const FileId& id);
   void close_slowly(SharedFile file, SlowFiles::User user);
+  void close_unlinked(locket::proto::Descriptor file, SlowFiles::User user);
   void ended(Ticket ticket, int error);
 
   LocalDevices& devices_;
@@ -96,6 +98,7 @@ class FlockLocks final : public OsLocks {
   boost::unordered_flat_map<FileId, Unlocking, HashFile> unlocking_;
   boost::unordered_flat_map<FileId, std::size_t, HashFile> sharers_;  // of those that have any
   SlowFiles slow_;
+  SlowFiles closing_;    // of unlinked local files: it takes its time, and never hangs
   ExternalWaits waits_;  // last: its threads use all of the above
 };
 

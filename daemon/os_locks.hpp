@@ -58,6 +58,9 @@ class OsLocks {
   [[nodiscard]] virtual std::size_t calls_pending(UserId user) const = 0;
   [[nodiscard]] virtual std::size_t calls_pending() const = 0;  // of all
 
+  // Whether some of these are on files that are not local.
+  [[nodiscard]] virtual bool may_hang(UserId user) const = 0;
+
   // It stays in custody here.
   [[nodiscard]] virtual int descriptor(Ticket ticket) const = 0;
 

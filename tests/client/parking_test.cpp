@@ -43,7 +43,7 @@ class Places : public testing::Test {
     ParkedFile file{{}, {}, token, 1};
     const auto done = parking.put(place, file, parking.forks());
     is_first = done == Parking::Put::parked_first;
-    return done != Parking::Put::no_room;
+    return done != Parking::Put::refused;
   }
   // The tokens of what is closed for having been idle.
   std::vector<proto::Token> idle() {
@@ -123,7 +123,7 @@ TEST_F(Places, Take_nothing_of_which_a_forked_child_may_have_a_copy_C10) {
   parking.lock();  // as for a fork
   parking.unlock();
   ParkedFile file{{}, {}, 7, 1};
-  EXPECT_EQ(parking.put(place, file, forks), Parking::Put::no_room);
+  EXPECT_EQ(parking.put(place, file, forks), Parking::Put::refused);
   EXPECT_TRUE(put(place)) << "but what has come since then";
 }
 

@@ -39,6 +39,7 @@ class FakeKernel final : public locketd::OsLocks {
   void dispose(proto::Descriptor, locketd::UserId) override {}
   [[nodiscard]] std::size_t calls_pending(locketd::UserId) const override { return 0; }
   [[nodiscard]] std::size_t calls_pending() const override { return 0; }
+  [[nodiscard]] bool may_hang(locketd::UserId) const override { return false; }
   [[nodiscard]] int descriptor(Ticket ticket) const override;
   void try_lock(Ticket ticket, Mode mode) override;
   void look_again(Ticket ticket, Mode mode) override;

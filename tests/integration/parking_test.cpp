@@ -126,6 +126,20 @@ TEST_F(Parking, There_is_room_for_so_many_files_of_a_session_C15) {
   EXPECT_EQ(times_open(), kMaxParkedFiles + 1);
 }
 
+TEST_F(Parking, A_file_that_has_been_unlinked_is_closed_all_the_same) {
+  const std::string before = path;
+  for (const bool park_it : {false, true}) {
+    path = before;
+    const Token token = ann.lock(path);
+    std::filesystem::remove(path);
+    path += " (deleted)";
+    EXPECT_EQ(times_open(), 1);
+    ann.call("release", {{"token", token}, {"park", park_it}});
+    if (park_it) ann.call("unpark", {{"token", token}});
+    EXPECT_TRUE(eventually([&] { return times_open() == 0; }));
+  }
+}
+
 TEST_F(Parking, A_lock_that_was_never_held_parks_nothing) {
   const Id id = ann.start("release", {{"token", 42}, {"park", true}});
   EXPECT_EQ(name_of(ann.error(id)), "not_held");
