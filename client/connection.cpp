@@ -182,10 +182,10 @@ void Connection::abandon(std::unique_ptr<Slot> slot) {
   }
   // Not under the mutex, and before the daemon is told: it will find the file free (C7).
   const auto answer = std::move(slot->answer);
-  const auto parked = slot->claim ? slot->claim->asked.parked : std::nullopt;
+  const proto::Token parked = slot->claim ? slot->claim->asked.parked.value_or(0) : 0;
   slot.reset();
   if (to_cancel) notify(proto::Cancel{id});
-  if (parked) notify(proto::Unpark{*parked});  // where the daemon has never heard of the claim
+  if (parked != 0) notify(proto::Unpark{parked});  // where the daemon has never heard of the claim
   // Answered meanwhile? Then there may be a grant to give back.
   const auto* grant = answer ? std::get_if<proto::Grant>(&*answer) : nullptr;
   if (grant == nullptr) return;

@@ -17,6 +17,7 @@
 #include "client/fork_guard.hpp"
 #include "client/lock.hpp"
 #include "proto/limits.hpp"
+#include "proto/lock_file.hpp"
 #include "tests/client/fake_daemon.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/process_facts.hpp"
@@ -150,6 +151,9 @@ TEST_F(Places, That_are_barred_park_nothing_for_a_while) {
 class ParkingTest : public testing::Test {
  protected:
   ParkingTest() { daemon.park(proto::kMaxParkedFiles); }
+  void SetUp() override {
+    if (!proto::is_local(proto::open_lock_file(path)->get())) GTEST_SKIP() << "no local folder";
+  }
 
   // What the daemon hears of one more acquire, and grants.
   proto::Acquire acquire(Lock& its) {

@@ -4,6 +4,7 @@
 #include <locket/locket.hpp>
 #include <vector>
 
+#include "proto/lock_file.hpp"
 #include "tests/integration/slow_files.hpp"
 
 namespace locket::test {
@@ -13,6 +14,10 @@ constexpr std::size_t kMaxParkedFiles = 64;  // proto/limits.hpp
 
 class Parking : public LockTest {
  protected:
+  void SetUp() override {
+    if (!proto::is_local(open_file(path).get())) GTEST_SKIP() << "no local folder";
+  }
+
   // Of the lock file, in the daemon.
   [[nodiscard]] std::ptrdiff_t times_open() const {
     return std::ranges::count(open_descriptors(daemon.pid()), path);
