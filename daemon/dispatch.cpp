@@ -191,7 +191,10 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Acquire& acquire, Descriptors& descriptors) {
   if (acquire.parked) {
     auto parked = take_parked(client, *acquire.parked);
-    if (!parked) return std::unexpected(std::move(parked.error()));
+    if (!parked) {
+      return fail(Errc::not_parked,
+                  fmt::format("no file is parked under {}: pass its descriptor", *acquire.parked));
+    }
     return enter(client, request, std::move(*parked), claim_of(acquire), std::nullopt);
   }
   if (descriptors.empty()) return open(client, request, acquire);

@@ -184,7 +184,7 @@ class Dispatch {
 
   // Between two claims on one file: dispatch_parking.cpp.
   void park(SessionId session, Token token, Ticket ticket);
-  std::expected<PassedFile, locket::proto::Error> take_parked(Client& client, Token token);
+  std::optional<PassedFile> take_parked(Client& client, Token token);
   void dispose(PassedFile file);
   void unpark_all(Client& client);
   void unpark_one(Presence& user);

@@ -1,6 +1,6 @@
 // Of dispatch.hpp: lock files that stay open between two holds of one session, so that a program
 // which takes a lock again and again passes no descriptor each time. To pass, look at and close
-// them is a fourth of what such a pair costs both sides (6 of 22 us with bare system calls).
+// them is a fourth of what such a pair costs both sides (6 of 22 µs with bare system calls).
 //
 // They are unlocked, local, few, and the user's own descriptors: when those run out, they go first.
 
@@ -40,12 +40,9 @@ void Dispatch::park(SessionId session, Token token, Ticket ticket) {
   ++parked_;
 }
 
-std::expected<PassedFile, Error> Dispatch::take_parked(Client& client, Token token) {
+std::optional<PassedFile> Dispatch::take_parked(Client& client, Token token) {
   const auto found = std::ranges::find(client.parked, token, &Parked::token);
-  if (found == client.parked.end()) {
-    return std::unexpected(Error{
-        Errc::not_parked, fmt::format("no file is parked under {}: pass its descriptor", token)});
-  }
+  if (found == client.parked.end()) return std::nullopt;
   PassedFile file = std::move(found->file);
   client.parked.erase(found);
   unparked(client, 1);
@@ -55,7 +52,10 @@ std::expected<PassedFile, Error> Dispatch::take_parked(Client& client, Token tok
 Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                                    const proto::Unpark& unpark, Descriptors&) {
   auto parked = take_parked(client, unpark.token);
-  if (!parked) return std::unexpected(std::move(parked.error()));
+  if (!parked) {
+    return std::unexpected(
+        Error{Errc::not_parked, fmt::format("no file is parked under {}", unpark.token)});
+  }
   dispose(std::move(*parked));
   if (request.id) reply(client.session, request.id, proto::Done{});
   return {};

@@ -29,8 +29,8 @@ struct UserHas {
   // Under way on files: each keeps a descriptor, also when its claim is gone. One that is still
   // claimed counts twice.
   std::size_t calls = 0;
-  std::size_t ahead = 0;  // descriptors that came before their requests' lines did
-  std::size_t parked = 0;
+  std::size_t ahead = 0;   // descriptors that came before their requests' lines did
+  std::size_t parked = 0;  // files that are open for the next claim on them
   [[nodiscard]] std::size_t descriptors() const;
 };
 

@@ -1,91 +1,13 @@
 // What one user may have, and what happens when the daemon itself has nothing left: C15.
 
+#include "tests/integration/limits.hpp"
+
 #include <fcntl.h>
-#include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <deque>
-#include <iostream>
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
-
-#include "tests/support/daemon.hpp"
-#include "tests/support/process_facts.hpp"
-#include "tests/support/raw_client.hpp"
-#include "tests/support/temporary_folder.hpp"
 
 namespace locket::test {
 namespace {
-
-class Limits : public ::testing::Test {
- protected:
-  // With these options, and no more descriptors than that.
-  void start(const std::vector<std::string>& options, std::optional<int> descriptors = {}) {
-    Command command = Daemon::command(socket_, options);
-    if (descriptors) {
-      const std::string limit = "--nofile=" + std::to_string(*descriptors);
-      command.words.insert(command.words.begin(), {"prlimit", limit});
-    }
-    daemon_ = std::make_unique<Child>(command);
-    ASSERT_TRUE(eventually([&] { return answers(socket_); })) << daemon_->errors();
-    // Until those sessions are forgotten, which would count: that one came before the next, which
-    // has been served, so that both have been accepted.
-    ASSERT_TRUE(eventually([&] { return is_served(); })) << daemon_->errors();
-    ASSERT_TRUE(eventually([&] { return sockets_of_daemon() == 1; }));
-  }
-
-  // Its listening one, and one a session.
-  std::ptrdiff_t sockets_of_daemon() {
-    return std::ranges::count_if(open_descriptors(daemon_->pid()), [](const std::string& target) {
-      return target.starts_with("socket:");
-    });
-  }
-
-  void TearDown() override {
-    daemon_->signal(SIGTERM);
-    EXPECT_EQ(daemon_->finish().status, 0) << daemon_->errors();
-  }
-
-  // What the daemon says in place of an answer, before it hangs up.
-  std::string refusal() {
-    RawClient client(socket_, RawClient::Greeting::none);
-    greet(client);
-    const auto line = client.next();
-    if (!line || !line->contains("error")) return "served: " + (line ? line->dump() : "");
-    EXPECT_EQ((*line)["error"]["data"]["name"], "limit_reached");
-    EXPECT_TRUE(client.is_ended_by_daemon());
-    return (*line)["error"]["message"];
-  }
-
-  // The daemon may have hung up already.
-  static void greet(RawClient& client) {
-    client.send(
-        {{"jsonrpc", "2.0"}, {"id", 1}, {"method", "hello"}, {"params", {{"protocol", 1}}}});
-  }
-
-  bool is_served() { return refusal().starts_with("served"); }
-
-  std::string refusal_of(RawClient& client, const std::string& path, Json params = Json::object()) {
-    const Json error = client.error(client.acquire(path, std::move(params)));
-    EXPECT_EQ(error["data"]["name"], "limit_reached");
-    return error["message"];
-  }
-
-  static testing::AssertionResult names(const std::string& text, const std::string& part) {
-    if (text.find(part) != std::string::npos) return testing::AssertionSuccess();
-    return testing::AssertionFailure() << "no \"" << part << "\" in: " << text;
-  }
-
-  static std::string user() { return "user " + std::to_string(::geteuid()) + ' '; }
-
-  TemporaryFolder folder_;
-  std::string socket_ = folder_ / "locketd.sock";
-  std::unique_ptr<Child> daemon_;
-};
 
 // ---- Of a user ----
 
@@ -344,98 +266,6 @@ TEST_F(Limits, Files_of_one_message_that_there_are_no_descriptors_for_are_all_re
   client.lock(folder_ / "after");
 }
 #endif
-
-// ---- Being very many ----
-
-// As many descriptors as a test may have here.
-std::size_t raise_own_limit(std::size_t wanted) {
-  rlimit limit{wanted, wanted};
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) {  // not even root may in some containers
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-  }
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  return limit.rlim_cur;
-}
-
-class Crowds : public Limits {
- protected:
-  void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "only root can be two users, with many descriptors";
-    most_descriptors_ = raise_own_limit(kMany);  // inherited by the daemon
-  }
-  void TearDown() override {
-    if (daemon_) Limits::TearDown();
-  }
-
-  static constexpr std::size_t kMany = 262'144;
-  std::size_t most_descriptors_ = 0;
-
-  // The longest that somebody waits for a free lock.
-  double longest_turn() {
-    RawClient client(socket_);
-    double longest = 0;
-    for (int i = 0; i < 100; ++i) {
-      const auto begin = Clock::now();
-      client.release(client.lock(folder_ / "mine"));
-      longest = std::max(longest, seconds_since(begin));
-    }
-    return longest;
-  }
-};
-
-TEST_F(Crowds, Ten_thousand_sessions_of_a_user_keep_nobody_else_out_C15) {
-  constexpr std::size_t kSessions = 10'000;
-  start({});
-  longest_turn();  // what is kept for good has been made then
-  const std::size_t before = open_descriptors(daemon_->pid()).size();
-  {
-    const Bystander crowd(kNobody, [&] {
-      static std::deque<RawClient> clients;
-      for (std::size_t i = 0; i < kSessions; ++i) {
-        clients.emplace_back(socket_, RawClient::Greeting::none);
-      }
-    });
-    RawClient client(socket_);
-    ASSERT_TRUE(eventually([&] { return client.call("status")["sessions"] > 8'000; }));
-    std::cout << "with " << client.call("status")["sessions"] << " sessions, a turn took "
-              << longest_turn() << " s at most\n";
-    EXPECT_LE(client.call("status")["sessions"], 8'192 + 2);
-    EXPECT_LT(longest_turn(), 5);
-  }
-  EXPECT_TRUE(eventually([&] { return open_descriptors(daemon_->pid()).size() <= before; }));
-}
-
-TEST_F(Crowds, A_hundred_thousand_waits_of_a_user_keep_nobody_else_waiting_C15) {
-  constexpr int kWaits = 100'000;
-  constexpr int kSessions = 10;
-  // As many as they are by default are not let in.
-  const std::size_t most = most_descriptors_ - 1'000;  // some are for others
-  start({"--max-waiting-per-user", "200000", "--max-descriptors-per-user", std::to_string(most)});
-  const std::string contended = folder_.file("contended");
-  RawClient holder(socket_);
-  const Token held = holder.lock(contended);
-  {
-    const Bystander crowd(kNobody, [&] {
-      static std::deque<RawClient> clients;
-      for (int i = 0; i < kSessions; ++i) clients.emplace_back(socket_);
-      for (int i = 0; i < kWaits; ++i) {
-        const proto::Descriptor file(::open(contended.c_str(), O_RDONLY | O_CLOEXEC));
-        RawClient& client = clients[static_cast<std::size_t>(i % kSessions)];
-        client.start("acquire", {{"path", contended}}, {file.get()});
-        if (i % 1'000 < kSessions) client.answer(client.start("status"));  // reads refusals, too
-      }
-      for (auto& client : clients) client.answer(client.start("status"));
-    });
-    const std::size_t waiting = holder.call("status")["waiters"];
-    std::cout << "with " << waiting << " waiters, a turn took " << longest_turn() << " s at most\n";
-    EXPECT_GT(waiting, most > kWaits ? kWaits - 1 : most / 2);
-    EXPECT_LT(longest_turn(), 5);
-  }
-  EXPECT_TRUE(eventually([&] { return holder.call("status")["waiters"] == 0; }));
-  holder.release(held);
-}
 
 }  // namespace
 }  // namespace locket::test

@@ -162,14 +162,23 @@ TEST_F(Parking, The_next_waiter_gets_what_is_parked_at_once_C4) {
 
 // ---- By the library ----
 
-TEST_F(Parking, A_program_that_takes_a_lock_again_and_again_parks_it_and_not_for_long) {
-  ::setenv("LOCKET_SOCKET", daemon.socket().c_str(), 1);
-  file_lock lock(path);
-  EXPECT_TRUE(eventually([&] {
+class ParkingByLibrary : public Parking {
+ protected:
+  ParkingByLibrary() { ::setenv("LOCKET_SOCKET", daemon.socket().c_str(), 1); }
+
+  void take_again_and_again() {
     for (int i = 0; i < 10; ++i) {
       lock.acquire();
       lock.release();
     }
+  }
+
+  file_lock lock{path};
+};
+
+TEST_F(ParkingByLibrary, Is_of_locks_that_are_taken_again_and_again_and_not_for_long) {
+  EXPECT_TRUE(eventually([&] {
+    take_again_and_again();
     return cal.list().empty() && times_open() == 1;
   }));
   EXPECT_TRUE(eventually([&] { return times_open() == 0; }));
@@ -179,14 +188,9 @@ TEST_F(Parking, A_program_that_takes_a_lock_again_and_again_parks_it_and_not_for
   EXPECT_TRUE(eventually([&] { return times_open() == 0; }));
 }
 
-TEST_F(Parking, A_lock_that_is_parked_is_free_although_the_daemon_is_stopped_C7) {
-  ::setenv("LOCKET_SOCKET", daemon.socket().c_str(), 1);
-  file_lock lock(path);
+TEST_F(ParkingByLibrary, Leaves_the_lock_free_although_the_daemon_is_stopped_C7) {
   EXPECT_TRUE(eventually([&] {
-    for (int i = 0; i < 10; ++i) {
-      lock.acquire();
-      lock.release();
-    }
+    take_again_and_again();
     lock.acquire();
     daemon.freeze();
     lock.release();
