@@ -95,7 +95,8 @@ std::expected<std::optional<proto::Seconds>, Error> seconds_from(const std::stri
   double seconds = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (error == std::errc::invalid_argument || stop != text.data() + text.size()) {
-    return wrong(fmt::format("{} takes a number of seconds, not {}", name, proto::in_quotes(text)));
+    return wrong(fmt::format("{} takes a number of seconds, such as 2.5, not {}", name,
+                             proto::in_quotes(text)));
   }
   // Which does not tell whether it is too large or next to nothing.
   if (error == std::errc::result_out_of_range) seconds = std::strtod(text.c_str(), nullptr);
@@ -104,7 +105,7 @@ std::expected<std::optional<proto::Seconds>, Error> seconds_from(const std::stri
 
 std::expected<std::optional<proto::Seconds>, Error> timeout_of(const RunOptions& options) {
   if (options.at_once) return proto::Seconds::zero();
-  if (options.wait) return seconds_from(*options.wait, "-w");
+  if (options.wait) return seconds_from(*options.wait, "-w/--timeout");
   if (const auto wait = proto::variable("LOCKET_TIMEOUT"))
     return seconds_from(*wait, "LOCKET_TIMEOUT");
   return std::nullopt;

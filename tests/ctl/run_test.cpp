@@ -264,7 +264,8 @@ TEST_F(CtlRun, The_environment_says_how_long_to_wait_and_why_unless_options_do) 
   EXPECT_EQ(waiting({"run", "-n", lock, "true"}, "1e6").status, 1);
   const auto mistaken = waiting({"run", lock, "true"}, "soon");
   EXPECT_EQ(mistaken.status, 64);
-  EXPECT_THAT(mistaken.errors, HasSubstr("LOCKET_TIMEOUT takes a number of seconds, not \"soon\""));
+  EXPECT_THAT(mistaken.errors,
+              HasSubstr("LOCKET_TIMEOUT takes a number of seconds, such as 2.5, not \"soon\""));
 
   Command other = command({"run", "--reason", "another", folder.file("other")});
   other.environment["LOCKET_REASON"] = "nightly backup";
