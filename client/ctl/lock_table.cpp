@@ -86,8 +86,13 @@ std::string padded(const Line& line, const std::array<std::size_t, kColumns.size
   return text + '\n';
 }
 
+// Null and not 0 where the daemon cannot tell: kill(2) takes 0 for the caller's own process group.
+Json pid_json(std::int64_t pid) {
+  return pid > 0 ? Json(pid) : Json(nullptr);
+}
+
 Json common_json(const Row& row) {
-  return {{"pid", row.pid},
+  return {{"pid", pid_json(row.pid)},
           {"uid", row.uid},
           {"user", client::user_name(row.uid)},
           {"command", row.command},
@@ -115,8 +120,21 @@ Json waiter_json(const Row& row, std::size_t position) {
 
 Json external_json(const ListedLock& lock) {
   if (!lock.external) return nullptr;
-  if (!lock.external_holder) return {{"pid", nullptr}, {"command", nullptr}};
-  return {{"pid", lock.external_holder->pid}, {"command", lock.external_holder->command}};
+  Json json{{"pid", nullptr},
+            {"uid", nullptr},
+            {"user", nullptr},
+            {"command", nullptr},
+            {"mode", nullptr}};
+  if (const auto& holder = lock.external_holder) {
+    json["pid"] = pid_json(holder->pid);
+    json["command"] = holder->command;
+    json["mode"] = proto::name_of(holder->mode);
+    if (holder->uid) {
+      json["uid"] = *holder->uid;
+      json["user"] = client::user_name(*holder->uid);
+    }
+  }
+  return json;
 }
 
 }  // namespace

@@ -229,6 +229,13 @@ int run(const RunOptions& options) {
   return become(options, lock, *token);
 }
 
+// flock(1) has several names for some options.
+void use_our_name(std::string& option) {
+  if (option == "-e") option = "-x";
+  if (option == "--nb") option = "--nonblock";
+  if (option == "--wait" || option.starts_with("--wait=")) option.replace(0, 6, "--timeout");
+}
+
 }  // namespace
 
 void add_run(CLI::App& app, Action& action) {
@@ -277,6 +284,7 @@ Words split_words(const CLI::App& app, Words& arguments) {
   const CLI::App* run = app.get_subcommand("run");
   auto word = arguments.begin() + 1;
   while (word != arguments.end() && word->size() > 1 && word->front() == '-' && *word != "--") {
+    use_our_name(*word);
     const CLI::Option* option = run->get_option_no_throw(*word);
     const bool value_follows = option != nullptr && option->get_items_expected_max() > 0;
     word += value_follows && word + 1 != arguments.end() ? 2 : 1;

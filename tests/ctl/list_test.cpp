@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <chrono>
 
@@ -83,10 +84,34 @@ TEST_F(CtlList, Shows_an_external_holder_by_the_process_that_has_it) {
   RawClient client(daemon.socket());
   const Id waiting = client.acquire(lock);
   ASSERT_TRUE(client.waits(waiting));
-  const auto pid = listed().at("external").at("pid").get<int>();
+  const auto external = listed().at("external");
+  const auto pid = external.at("pid").get<int>();
   EXPECT_TRUE(pid == shell || pid == outsider.pid());
+  EXPECT_EQ(external.at("mode"), "exclusive");
+  EXPECT_EQ(external.at("uid"), ::geteuid());
+  EXPECT_TRUE(external.at("user").is_string());
   EXPECT_THAT(ctl({"list"}).output,
               ContainsRegex("lock +external +exclusive +" + std::to_string(pid)));
+}
+
+// A script may give what it finds there to kill(1), which takes 0 for its own process group.
+TEST_F(CtlList, A_holder_that_the_daemon_cannot_see_has_no_pid) {
+  const std::vector<std::string> container{"unshare", "--pid", "--fork", "--kill-child"};
+  Command probe{container};
+  probe.words.emplace_back("true");
+  if (const Ended tried = run(probe); tried.status != 0) GTEST_SKIP() << tried.errors;
+  const std::string socket = folder / "inner.sock";
+  Command inner = Daemon::command(socket);
+  inner.words.insert(inner.words.begin(), container.begin(), container.end());
+  Child contained(inner);
+  ASSERT_TRUE(eventually([&] { return answers(socket); }));
+
+  RawClient client(socket);
+  client.lock(lock);
+  Command list = command({"list", "--json"});
+  list.environment["LOCKET_SOCKET"] = socket;
+  const auto holder = Json::parse(run(list).output).at("locks").at(0).at("holders").at(0);
+  EXPECT_EQ(holder.at("pid"), nullptr);
 }
 
 TEST_F(CtlList, Of_a_path_shows_who_locked_it_without_the_daemon) {

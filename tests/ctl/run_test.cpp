@@ -247,6 +247,18 @@ TEST_F(CtlRun, A_timeout_of_next_to_nothing_is_none_at_all) {
   EXPECT_EQ(ctl({"run", "-w", "1e-400", lock, "true"}).status, 0);
 }
 
+TEST_F(CtlRun, Options_may_have_the_other_names_that_flock_has_for_them) {
+  Holding holding(command({"run", "-e", lock}));
+  holding.wait_until_held();
+  EXPECT_EQ(ctl({"run", "--nb", lock, "true"}).status, 1);
+  EXPECT_THAT(ctl({"run", "--wait", "0.0625", lock, "true"}).errors,
+              HasSubstr("timed out after 0.0625 s"));
+  EXPECT_EQ(ctl({"run", "--wait=0", lock, "true"}).status, 1);
+  EXPECT_EQ(ctl({"run", "--nb", "-w", "1", lock, "true"}).status, 64);
+  EXPECT_EQ(ctl({"run", "-n", "--wait", "1", lock, "true"}).status, 64);
+  EXPECT_EQ(ctl({"run", "-s", "-e", lock, "true"}).status, 64);
+}
+
 TEST_F(CtlRun, The_environment_says_how_long_to_wait_and_why_unless_options_do) {
   Command holder = command({"run", lock});
   holder.environment["LOCKET_REASON"] = "nightly backup";
