@@ -85,7 +85,7 @@ check "it ends" end_holder 9
 exec 9>&-
 
 flock "$lock" sh -c 'sleep 1000 & echo $! >child'
-check "a script has ended, and its child has the lock" shows external question 'The script has ended' list
+check "a script has ended, and its child has the lock" shows external question 'Why is the lock still held' list
 kill "$(cat child)"
 
 stranger=(setpriv --reuid 65534 --regid 65534 --clear-groups)
