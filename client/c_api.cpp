@@ -62,7 +62,7 @@ std::optional<double> value_of(const double* timeout) {
 
 locket_code locket_new(const char* path, locket_lock** lock, locket_error** error) {
   return guarded(error, [&] {
-    if (lock == nullptr) return refuse(error, "there is no place to put the lock: NULL");
+    if (lock == nullptr) return refuse(error, "the place to put the lock is NULL");
     *lock = nullptr;
     if (path == nullptr) return refuse(error, "the path of the lock file is NULL");
     auto handle = std::make_unique<locket_lock>();

@@ -53,7 +53,7 @@ void Connection::forget() {
   // Closed, not unlocked. The slots themselves are their threads' own.
   for (const auto& [id, slot] : std::exchange(pending_, {})) {
     if (slot->claim) slot->claim->descriptor.reset();
-    slot->answer = proto::Failure{{Errc::connection_lost, "this was asked before the fork"}, {}};
+    slot->answer = proto::Failure{{Errc::connection_lost, "this request was made before a fork"}, {}};
   }
   if (channel_ != nullptr) channel_->close();  // others' shares of it are never given back
   channel_.reset();

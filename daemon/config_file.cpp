@@ -45,7 +45,7 @@ void take_line(ConfigFile& file, std::string_view text, std::size_t number) {
   const auto equals = text.find('=');
   const std::string_view name = trimmed(text.substr(0, equals));
   if (equals == std::string_view::npos || name.empty()) {
-    return wrong(fmt::format("a line says NAME = VALUE, not {}", proto::in_quotes(text)));
+    return wrong(fmt::format("a line must say NAME = VALUE, not {}", proto::in_quotes(text)));
   }
   const auto earlier = std::ranges::find(file.entries, name, &ConfigFile::Entry::name);
   if (earlier != file.entries.end()) {

@@ -54,13 +54,15 @@ void add_the_rest(CLI::App& app, Said& said, Check& check) {
   app.add_flag("--json", check.json, "With --check-config: print one JSON object")
       ->needs(check_config);
   app.footer(
-      "Each setting is given by option, else by the environment (LOCKET_SOCKET for --socket,\n"
-      "LOCKETD_LOG_LEVEL for --log-level, and so on), else in the configuration file, a line\n"
-      "each: log-level = info\n"
-      "Runs in the foreground until SIGTERM or SIGINT; whoever holds a lock then goes on holding\n"
-      "it. A socket handed over by systemd takes the place of --socket.\n"
+      "Each setting comes from its option, else from the environment (LOCKET_SOCKET for --socket,\n"
+      "LOCKETD_LOG_LEVEL for --log-level, and so on), else from a line of the configuration file:\n"
+      "log-level = info\n"
+      "Runs in the foreground until SIGTERM or SIGINT; holders then go on holding their locks. A\n"
+      "socket from systemd takes the place of --socket.\n"
       "Exit status: 0; 64 for a mistake on the command line, 78 for one in the environment or the\n"
-      "configuration file, 69 when it cannot listen.\n"
+      "configuration file; 69 if it cannot listen, 70 for an internal error, 74 if it cannot "
+      "write\n"
+      "to standard output.\n"
       "See who holds what with: locketctl list");
 }
 
@@ -92,7 +94,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
     return std::nullopt;
   }
   CLI::App app{
-      "Owns the file locks of this machine and hands them over, first come, first served."};
+      "Arbitrates file locks between the processes of this machine: first come, first served."};
   app.name("locketd");
   Said said;
   Check check;

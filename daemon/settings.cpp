@@ -91,7 +91,7 @@ constexpr std::array kSettings{
             "Paths and reasons of locks held and of requests that wait",
             read_limit<&UserLimits::text, kHighestBytes>, shown_limit<&UserLimits::text>},
     Setting{"max-descriptors-per-user", "LOCKETD_MAX_DESCRIPTORS_PER_USER", "N", kLimits,
-            "Descriptors kept for all of these; auto: 7/8 of what is not kept for others",
+            "Descriptors open for all of these; auto: 7/8 of those that no other user has",
             read_descriptors, shown_descriptors},
 };
 

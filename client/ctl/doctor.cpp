@@ -48,13 +48,13 @@ void add_doctor(CLI::App& app, Action& action) {
   auto options = std::make_shared<DoctorOptions>();
   CLI::App* command =
       app.add_subcommand("doctor", "Check the installation, and what to expect of a lock file");
-  command->add_option("PATH", options->path, "Also whether this lock file can be locked");
+  command->add_option("PATH", options->path, "Also check whether this file can be locked");
   command->add_flag("--json", options->json, "Print one JSON object");
   command->footer(
-      "One line a check: ok, warning (it works, but not as one may expect) or problem, what was\n"
-      "found, and behind \"->\" what to do. PATH is neither made nor written to; a shared lock is\n"
-      "tried on it for a moment. What does not answer within 5 s is a problem.\n"
-      "Exit status: 0; 1 when there is a problem.");
+      "Prints one line per check: ok, warning (it works, but perhaps not as expected) or problem,\n"
+      "then what was found and, after \"->\", what to do. PATH is neither created nor written to;\n"
+      "a shared lock on it is tried for a moment. No answer within 5 s is a problem.\n"
+      "Exit status: 0; 1 if there is a problem.");
   command->callback(
       [options, &action] { action = [options](const Words&) { return examine_all(*options); }; });
 }

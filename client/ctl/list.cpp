@@ -99,16 +99,14 @@ void add_list(CLI::App& app, Action& action) {
   auto options = std::make_shared<ListOptions>();
   CLI::App* command = app.add_subcommand("list", "Show who holds and who waits for which lock");
   command->add_option("PATH", options->paths,
-                      "Only the locks of these files, also when held without locketd");
+                      "Only these files, including locks held without locketd");
   command->add_flag("--json", options->json, "Print one JSON object");
   command->add_flag("--no-legend", options->no_legend, "Print no column headings");
   command->footer(
-      "Waiters stand below their holder, in the order in which they will be served. \"external\" "
-      "is\n"
-      "a process that locked the file without locketd, as flock(1) does; it is found as far as "
-      "you\n"
-      "may look into other users' processes.\n"
-      "Exit status: 0; 66 when a PATH is no file; 69 when no daemon answers.");
+      "Waiters follow their holder, in the order in which they will be served. \"external\" is a\n"
+      "process that locked the file without locketd, as flock(1) does; it can be named only if\n"
+      "you may look into that process.\n"
+      "Exit status: 0; 66 if a PATH is not a file; 69 if no daemon answers.");
   command->callback(
       [options, &action] { action = [options](const Words&) { return show_list(*options); }; });
 }

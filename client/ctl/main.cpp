@@ -20,8 +20,8 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", fmt::format("locketctl {}", locket::proto::kVersion));
   app.require_subcommand(1);
   app.footer(
-      "The daemon is looked for at $LOCKET_SOCKET, else at $XDG_RUNTIME_DIR/locket/locketd.sock\n"
-      "and then /run/locket/locketd.sock.\n"
+      "The daemon's socket is $LOCKET_SOCKET, else $XDG_RUNTIME_DIR/locket/locketd.sock, else\n"
+      "/run/locket/locketd.sock.\n"
       "Exit status 69: no daemon answers. Others: see locketctl COMMAND --help");
 
   locketctl::Action action;

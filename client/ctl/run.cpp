@@ -253,21 +253,20 @@ void add_run(CLI::App& app, Action& action) {
       ->excludes(at_once);
   command
       ->add_option("-E,--conflict-exit-code", options->conflict_status,
-                   "Exit status when the lock was not had")
+                   "Exit status if the lock could not be acquired")
       ->type_name("CODE")
       ->capture_default_str();
   command->add_option("-c,--command", options->shell_command, "Run this by the shell ($SHELL)")
       ->type_name("STRING");
   command->add_option("--reason", options->reason, "What to tell others who want the lock")
       ->type_name("TEXT");
-  command->add_flag("--verbose", options->verbose, "Tell about waiting and getting the lock");
+  command->add_flag("--verbose", options->verbose, "Report waiting for and acquiring the lock");
   command->footer(
-      "LOCKET_TIMEOUT in the environment is the wait where neither -w nor -n is given,\n"
-      "LOCKET_REASON the reason where --reason is not.\n"
-      "The command has LOCKET_TOKEN and LOCKET_PATH in its environment.\n"
-      "Exit status: the command's own; 1 (or -E) when the lock was not had; 64 and up, as in\n"
-      "sysexits.h, for other errors; 126 when the command cannot be run, 127 when it is not "
-      "found.");
+      "If neither -w nor -n is given, the timeout is LOCKET_TIMEOUT from the environment; without\n"
+      "--reason, the reason is LOCKET_REASON. The command has LOCKET_TOKEN and LOCKET_PATH in its\n"
+      "environment.\n"
+      "Exit status: the command's own; 1 (or -E) if the lock could not be acquired; 64 and up, as\n"
+      "in sysexits.h, for other errors; 126 if the command cannot be run, 127 if it is not found.");
   command->callback([options, &action] {
     action = [options](const Words& words) {
       if (const auto problem = take_words(*options, words)) {

@@ -55,13 +55,14 @@ std::string as_text(const StatusReport& report) {
   fmt::format_to(to, "pid          {}\n", report.pid);
   fmt::format_to(to, "uptime       {}\n", locket::client::duration_text(report.uptime));
   fmt::format_to(to, "sessions     {}\n", report.sessions);
-  fmt::format_to(to, "locks        {} ({} holders, {} waiters)\n", report.locks, report.holders,
-                 report.waiters);
+  fmt::format_to(to, "locks        {}\n", report.locks);
+  fmt::format_to(to, "holders      {}\n", report.holders);
+  fmt::format_to(to, "waiters      {}\n", report.waiters);
   fmt::format_to(to, "grants       {}\n", report.grants);
   fmt::format_to(to, "descriptors  {} of {}\n", report.descriptors, report.descriptor_limit);
   if (const auto& [sessions, held, waiting, texts, descriptors] = report.user; sessions.limit > 0) {
     fmt::format_to(to,
-                   "yours        {} of {} sessions, {} of {} locks held, {} of {} that wait,\n"
+                   "yours        {} of {} sessions, {} of {} locks held, {} of {} waiting,\n"
                    "             {} of {} bytes of paths and reasons, {} of {} descriptors\n",
                    sessions.has, sessions.limit, held.has, held.limit, waiting.has, waiting.limit,
                    texts.has, texts.limit, descriptors.has, descriptors.limit);

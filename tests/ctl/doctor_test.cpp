@@ -204,7 +204,7 @@ TEST_F(CtlDoctor, A_daemon_of_another_version_is_worth_a_warning) {
   expect_problem(report, "limits", "900 of 1024 descriptors are open");
   EXPECT_EQ(report.state("user limits"), "warning");
   EXPECT_EQ(report.text("user limits"),
-            "you have 8 of 100 sessions, 7 of 8 locks held: more is soon refused");
+            "you have 8 of 100 sessions, 7 of 8 locks held: further requests will soon be refused");
   EXPECT_THAT(std::string(report.of("user limits")["advice"]),
               HasSubstr("raise max-held-per-user in"));
 }
@@ -228,7 +228,7 @@ TEST_F(CtlDoctor, A_lock_file_is_looked_at_and_left_as_it_was) {
   EXPECT_EQ(report.status, kHealthy);
   EXPECT_EQ(report.text("path"), lock + " is there, and can be opened for reading");
   EXPECT_NE(report.state("file system"), "problem");
-  EXPECT_THAT(report.text("flock"), StartsWith("works: a shared lock was had"));
+  EXPECT_THAT(report.text("flock"), StartsWith("works: got a shared lock"));
   EXPECT_THAT(report.text("holder"), StartsWith("nobody holds it"));
   struct stat after{};
   ASSERT_EQ(::stat(lock.c_str(), &after), 0);
@@ -320,9 +320,9 @@ TEST_F(CtlDoctor, A_file_that_the_kernel_shows_as_a_file_systems_own_is_told_so)
     EXPECT_EQ(report.state("file system"), "warning");
     EXPECT_THAT(report.text("file system"), StartsWith("fuse"));
     EXPECT_EQ(report.text("flock"), locks == SlowFileSystem::Locks::own
-                                        ? "works: a shared lock was had, kept by the file system "
+                                        ? "works: got a shared lock, kept by the file system "
                                           "itself"
-                                        : "works: a shared lock was had, kept by this kernel");
+                                        : "works: got a shared lock, kept by this kernel");
   }
 }
 

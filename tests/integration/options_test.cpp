@@ -238,7 +238,7 @@ TEST_F(LocketdOptions, Every_mistake_in_the_file_is_told_with_its_line_and_the_n
     EXPECT_EQ(told[1], before + ":2: log-level takes error, warning, info or debug, not \"loud\"");
     EXPECT_TRUE(
         told[2].starts_with(before + ":3: there is no setting \"frob\" (there are: socket,"));
-    EXPECT_EQ(told[3], before + ":4: a line says NAME = VALUE, not \"word\"");
+    EXPECT_EQ(told[3], before + ":4: a line must say NAME = VALUE, not \"word\"");
     EXPECT_EQ(told[4], before +
                            ":5: max-waiting-per-user takes a whole number from 1 to 10000000, "
                            "not \"0\"");

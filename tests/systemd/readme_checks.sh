@@ -51,7 +51,7 @@ check "as they were printed" turns_were 'deploy --now' deploy backup
 hold
 check "the list shows who has a lock" shows " $holder " use 'locketctl list  '
 check "of one file, too, for programs" shows "\"pid\": $holder," use 'list /srv/app/deploy.lock --json'
-check "and the daemon tells how it is" shows '(1 holders, 0 waiters)' use 'locketctl status'
+check "and the daemon tells how it is" shows 'holders      1' use 'locketctl status'
 
 # ---- Questions ----
 

@@ -62,15 +62,15 @@ TEST(ConfigFile, A_value_in_quotes_is_taken_as_it_stands) {
 }
 
 TEST(ConfigFile, What_is_not_understood_is_a_mistake_with_its_line) {
-  EXPECT_EQ(mistake("a"), "a line says NAME = VALUE, not \"a\"");
-  EXPECT_EQ(mistake("= 1"), "a line says NAME = VALUE, not \"= 1\"");
+  EXPECT_EQ(mistake("a"), "a line must say NAME = VALUE, not \"a\"");
+  EXPECT_EQ(mistake("= 1"), "a line must say NAME = VALUE, not \"= 1\"");
   EXPECT_EQ(mistake("[locketd]"), "there are no sections in this file");
   EXPECT_EQ(mistake("a = \"x"), "the quote is not closed");
   EXPECT_EQ(mistake("a = \"x\" y"), "after the quote there is \"y\"");
   EXPECT_EQ(mistake("a = x y"), "a value with blanks or commas needs quotes around it");
   EXPECT_EQ(mistake("a = x,y"), "a value with blanks or commas needs quotes around it");
   EXPECT_EQ(mistake("a = 1\nb = 2\na = 3"), "a is set on line 1 already");
-  EXPECT_EQ(mistake("\x1b[31m"), R"(a line says NAME = VALUE, not "\x1b[31m")");
+  EXPECT_EQ(mistake("\x1b[31m"), R"(a line must say NAME = VALUE, not "\x1b[31m")");
   EXPECT_EQ(parse_config("a = 1\n\n#\nb\n").mistakes.at(0).line, 4U);
 }
 

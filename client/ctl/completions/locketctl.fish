@@ -60,10 +60,10 @@ complete -c locketctl -n __locketctl_run_is_at_options -s s -l shared -d 'Acquir
 complete -c locketctl -n __locketctl_run_is_at_options -s x -l exclusive -d 'Acquire an exclusive lock (the default)'
 complete -c locketctl -n __locketctl_run_is_at_options -s n -l nonblock -d 'Do not wait'
 complete -c locketctl -n __locketctl_run_is_at_options -x -s w -l timeout -d 'Wait that long, then fail'
-complete -c locketctl -n __locketctl_run_is_at_options -x -s E -l conflict-exit-code -d 'Exit status when the lock was not had'
+complete -c locketctl -n __locketctl_run_is_at_options -x -s E -l conflict-exit-code -d 'Exit status if the lock could not be acquired'
 complete -c locketctl -n __locketctl_run_is_at_options -x -s c -l command -d 'Run this by the shell'
 complete -c locketctl -n __locketctl_run_is_at_options -x -l reason -d 'What to tell others who want the lock'
-complete -c locketctl -n __locketctl_run_is_at_options -l verbose -d 'Tell about waiting and getting the lock'
+complete -c locketctl -n __locketctl_run_is_at_options -l verbose -d 'Report waiting for and acquiring the lock'
 complete -c locketctl -n '__locketctl_command_is run' -a '(__locketctl_complete_run)'
 
 complete -c locketctl -n '__locketctl_command_is list' -s h -l help -d 'Print help and exit'

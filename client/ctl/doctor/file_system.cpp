@@ -111,7 +111,7 @@ Finding cifs(const FileSystem& file_system) {
   }
   return warning(kCheck,
                  fmt::format("{}: since Linux 5.5, flock is a mandatory lock at the server: "
-                             "whoever reads or writes the file meanwhile fails",
+                             "programs that read or write the file meanwhile fail",
                              name_of(file_system)),
                  "use a lock file that nobody reads or writes, or one on a local file system");
 }

@@ -170,8 +170,8 @@ void try_to_lock(const Subject& subject, const Tell& tell) {
   const bool refused = refuses_exclusive(subject, tell);
   ::flock(fd, LOCK_UN);
   if (refused) return;
-  tell(ok(kFlock, known ? "works: a shared lock was had, kept by this kernel"
-                        : "works: a shared lock was had, kept by the file system itself"));
+  tell(ok(kFlock, known ? "works: got a shared lock, kept by this kernel"
+                        : "works: got a shared lock, kept by the file system itself"));
 }
 
 void check_flock(Subject& subject, const Tell& tell) {
