@@ -6,10 +6,11 @@
 ///
 ///     locket::guard also(locket::lock_file("other.lock", 30s));  // waits for thirty seconds
 ///
-/// Header-only, over the C interface alone, so it does not depend on the compiler that built the
-/// library. What locket.h says of threads, files, order, limits and forks holds here too, and so
-/// does what it says of each function that one here stands for: blocking, above all. What fails
-/// throws lock_error or one of its kin; what is noexcept cannot fail.
+/// Header-only; uses only the C interface, so it does not depend on the compiler that built the
+/// library. What locket.h says about threads, files, order, limits and forks holds here too, and so
+/// does what it says about each function that is wrapped here, above all whether it blocks.
+/// Failures throw lock_error or a class derived from it, one per error code; noexcept functions
+/// cannot fail.
 
 #ifndef LOCKET_LOCKET_HPP
 #define LOCKET_LOCKET_HPP
@@ -27,30 +28,30 @@
 #include <utility>
 #include <vector>
 
-/// File locks in turn with other programs.
+/// File locks that are taken in turn with other programs.
 namespace locket {
 
-/// Seconds, fractions allowed; every duration of `<chrono>` turns into it by itself.
+/// Seconds, fractions allowed; every duration of `<chrono>` converts to it implicitly.
 using duration = std::chrono::duration<double>;
 
-/// One who holds a lock that was not had; texts are safe to print. See locket_holder.
+/// A holder of a lock that could not be acquired; texts are safe to print. See locket_holder.
 struct holder {
-  std::int64_t pid = 0;   ///< 0 when it cannot be told
-  std::uint32_t uid = 0;  ///< UINT32_MAX when it cannot be told
-  std::string user;       ///< its name, else the number
-  std::string command;    ///< what it runs; may be empty
-  std::string reason;     ///< what it said that it wants the lock for; may be empty
-  bool shared = false;    ///< else it holds the lock exclusively
-  bool external = false;  ///< it locked the file without locketd
-  std::chrono::system_clock::time_point since;  ///< the epoch when it cannot be told
-  duration held{0};                             ///< 0 when it cannot be told
+  std::int64_t pid = 0;                         ///< 0 if unknown
+  std::uint32_t uid = 0;                        ///< UINT32_MAX if unknown
+  std::string user;                             ///< the user's name, else the number
+  std::string command;                          ///< what it runs; may be empty
+  std::string reason;                           ///< see file_lock::set_reason; may be empty
+  bool shared = false;                          ///< otherwise exclusive
+  bool external = false;                        ///< it locked the file without locketd
+  std::chrono::system_clock::time_point since;  ///< the epoch if unknown
+  duration held{0};                             ///< 0 if unknown
   std::uint64_t token = 0;                      ///< 0 for an external holder
 };
 
 // ---- Errors ----
 
-/// Why a call failed. what() is one line that is safe to print. Owns all that it returns, does not
-/// change, and copies without throwing.
+/// Why a call failed. what() is one line that is safe to print. Owns everything that it returns,
+/// does not change, and copies without throwing.
 class lock_error : public std::runtime_error {
  public:
   /// For wrappers and tests.
@@ -58,7 +59,7 @@ class lock_error : public std::runtime_error {
       : std::runtime_error(message),
         facts_(std::make_shared<const facts>(facts{code, 0, std::move(path), {}})) {}
 
-  /// Copies all that the error says, for which it may have to look into the user database.
+  /// Copies all that the error says, which may require lookups in the user database.
   explicit lock_error(const locket_error& error)
       : std::runtime_error(locket_error_message(&error)),
         facts_(std::make_shared<const facts>(
@@ -68,13 +69,13 @@ class lock_error : public std::runtime_error {
   /// What the C function returned.
   [[nodiscard]] locket_code code() const noexcept { return facts_->code; }
 
-  /// errno where a system call failed, else 0.
+  /// errno if a system call failed, else 0.
   [[nodiscard]] int os_error() const noexcept { return facts_->os_error; }
 
-  /// The lock file's, as bytes; empty where the error concerns none.
+  /// The lock file's path, as bytes; empty if the error concerns no file.
   [[nodiscard]] const std::string& path() const noexcept { return facts_->path; }
 
-  /// Who holds the lock that was not had; eight at most.
+  /// The holders of the lock that could not be acquired; at most eight.
   [[nodiscard]] const std::vector<holder>& holders() const noexcept { return facts_->holders; }
 
  private:
@@ -106,10 +107,10 @@ class lock_error : public std::runtime_error {
     return holders;
   }
 
-  std::shared_ptr<const facts> facts_;  // shared, since copying an exception must not throw
+  std::shared_ptr<const facts> facts_;  // shared: copying an exception must not throw
 };
 
-/// LOCKET_TIMED_OUT: the time is over; holders() tells who has the lock.
+/// LOCKET_TIMED_OUT: not acquired in time; holders() says who holds the lock.
 class timeout_error : public lock_error {
   using lock_error::lock_error;
 };
@@ -117,7 +118,7 @@ class timeout_error : public lock_error {
 class not_held_error : public lock_error {
   using lock_error::lock_error;
 };
-/// LOCKET_INVALID_ARGUMENT: a timeout, path or reason that nothing can be done with.
+/// LOCKET_INVALID_ARGUMENT: the timeout, path, mode or reason is invalid.
 class invalid_argument_error : public lock_error {
   using lock_error::lock_error;
 };
@@ -133,7 +134,7 @@ class no_daemon_error : public lock_error {
 class connection_lost_error : public lock_error {
   using lock_error::lock_error;
 };
-/// LOCKET_LIMIT_REACHED: a limit of locketd's or of the system's, which what() names.
+/// LOCKET_LIMIT_REACHED: a limit of locketd or of the system, which what() names.
 class limit_error : public lock_error {
   using lock_error::lock_error;
 };
@@ -154,7 +155,7 @@ struct deleter {
   void operator()(locket_error* error) const noexcept { locket_error_free(error); }
 };
 
-// Frees a lock, and then the callback that the library may be in until then.
+// Frees a lock, and then its callback, which the library may be running until then.
 struct lock_deleter {
   std::unique_ptr<lost_callback> on_lost;
 
@@ -194,8 +195,8 @@ inline void call_lost(locket_lock*, std::uint64_t token, void* context) noexcept
   }
 }
 
-// Calls into C, where `call` gets the place for the error. Throws for every failure but a timeout,
-// and for that too where `timeout_throws`; says whether the call succeeded.
+// Calls a C function through `call`, which gets the place for the error. Returns whether it
+// succeeded; throws for every failure except a timeout while `timeout_throws` is false.
 template <typename Call>
 bool checked(bool timeout_throws, const Call& call) {
   locket_error* raw = nullptr;
@@ -213,18 +214,18 @@ bool checked(bool timeout_throws, const Call& call) {
 /// A lock on one file. Meets Cpp17TimedLockable and the shared counterpart, so that
 /// std::lock_guard, std::unique_lock, std::scoped_lock and std::shared_lock work with it.
 ///
-/// As with the standard's mutexes, lock() waits for ever and try_lock() not at all; acquire() waits
-/// as long as the constructor was told. The lock belongs to the process: any thread may release it,
-/// and every file_lock on the same file is the same lock. Not re-entrant. The destructor releases
-/// what was acquired through this object and is still held.
+/// As with the standard mutexes, lock() waits for ever and try_lock() not at all; acquire() waits
+/// as long as the constructor's timeout says. The lock belongs to the process: any thread may
+/// release it, and every file_lock on the same file is the same lock. Not re-entrant. The
+/// destructor releases whatever was acquired through this object and is still held.
 ///
-/// Any thread may call anything at any time, but moving, assigning and destroying must be alone. A
-/// moved-from one may only be assigned or destroyed.
+/// Any thread may call any function at any time, except that no other call may run while the object
+/// is moved, assigned or destroyed. A moved-from object may only be assigned or destroyed.
 class file_lock {
  public:
   /// Locks nothing yet. `timeout` is for acquire(), from 0 to 1e9 seconds; none waits for ever,
-  /// zero not at all. Throws invalid_argument_error for another one and for a path that no file can
-  /// have.
+  /// zero not at all. Throws invalid_argument_error for any other timeout and for a path that no
+  /// file can have.
   explicit file_lock(const std::string& path, std::optional<duration> timeout = std::nullopt)
       : timeout_(timeout) {
     if (path.find('\0') != std::string::npos) {
@@ -241,35 +242,35 @@ class file_lock {
     lock_.reset(made);
   }
 
-  /// Waits as long as the constructor's timeout says; timeout_error tells who holds the lock.
+  /// Waits as long as the constructor's timeout says; timeout_error says who holds the lock.
   void acquire() { acquire(LOCKET_EXCLUSIVE); }
   void acquire_shared() { acquire(LOCKET_SHARED); }  ///< The same, for a shared lock.
 
-  /// Gives back what acquire or lock got, in whatever mode; not_held_error when there is nothing,
-  /// lock_lost_error when what there was is lost.
+  /// Gives back one hold, in either mode; throws not_held_error if there is none, lock_lost_error
+  /// if it was lost.
   void release() {
     detail::checked(true, [&](locket_error** error) { return locket_release(lock_.get(), error); });
   }
 
-  // The standard's requirements. What is named try_ is false when the time is over, and throws for
-  // everything else that goes wrong.
+  // The standard's requirements. Functions named try_... return false when the time is over, and
+  // throw for every other failure.
 
   /// Waits for ever.
   void lock() { wait_for(LOCKET_EXCLUSIVE, std::nullopt, true); }
-  /// Does not wait. False when somebody else has the lock.
+  /// Does not wait. False if the lock is not free.
   [[nodiscard]] bool try_lock() { return wait_for(LOCKET_EXCLUSIVE, duration(0), false); }
-  /// Waits that long; a negative duration is none. False when it is over.
+  /// Waits at most that long, and not at all if negative. False when the time is over.
   template <typename Rep, typename Period>
   [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& timeout) {
     return wait_for(LOCKET_EXCLUSIVE, within_range(timeout), false);
   }
-  /// Waits until that clock says so. False when it does.
+  /// Waits until `deadline` on its clock. False when it has passed.
   template <typename Clock, typename Duration>
   [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& deadline) {
     return wait_until(LOCKET_EXCLUSIVE, deadline);
   }
 
-  /// As lock(), for a shared lock; and so are the others below.
+  /// As lock(), for a shared lock; likewise the functions below.
   void lock_shared() { wait_for(LOCKET_SHARED, std::nullopt, true); }
   /// As try_lock().
   [[nodiscard]] bool try_lock_shared() { return wait_for(LOCKET_SHARED, duration(0), false); }
@@ -285,41 +286,42 @@ class file_lock {
     return wait_until(LOCKET_SHARED, deadline);
   }
 
-  /// release() for destructors: does nothing where nothing is held.
+  /// release() for destructors: does nothing if nothing is held.
   void unlock() noexcept { locket_release(lock_.get(), nullptr); }
   void unlock_shared() noexcept { unlock(); }  ///< The same.
 
-  /// Whether this process holds the lock, through whatever file_lock.
+  /// Whether this process holds the lock, through any file_lock.
   [[nodiscard]] bool is_held() const noexcept { return locket_is_held(lock_.get()) != 0; }
 
-  /// The fencing token, which strictly increases from grant to grant and stays below 2^53; 0 when
+  /// The fencing token, which strictly increases from grant to grant and stays below 2^53; 0 if
   /// the lock is not held.
   [[nodiscard]] std::uint64_t token() const noexcept { return locket_token(lock_.get()); }
 
-  /// Absolute, as bytes.
+  /// The absolute path, as bytes.
   [[nodiscard]] std::string path() const { return locket_path(lock_.get()); }
 
-  /// What others are told about later acquires while they wait or hold; empty: nothing. Throws
-  /// invalid_argument_error for more than 1024 bytes when escaped.
+  /// Sets what others are told while later acquires wait for the lock or hold it; empty: nothing.
+  /// Throws invalid_argument_error for more than 1024 bytes when escaped.
   void set_reason(const std::string& reason) {
     detail::checked(true, [&](locket_error** error) {
       return locket_set_reason(lock_.get(), reason.c_str(), error);
     });
   }
 
-  /// Called when a lock that was acquired through this object is lost while its daemon is away; an
-  /// empty one is none. In a thread of the library's, where it may do anything; what it throws ends
-  /// the program. Waits for an earlier one that runs. Not for several threads at once.
+  /// Sets a callback for when a lock that was acquired through this object is lost while its daemon
+  /// is away; an empty one removes it. It runs in a thread of the library and may call anything; an
+  /// exception from it ends the program. Waits for an earlier callback that is running. Only one
+  /// thread at a time may call this.
   void on_lost(std::function<void(std::uint64_t token)> callback) {
     auto next = callback ? std::make_unique<detail::lost_callback>(std::move(callback)) : nullptr;
     locket_on_lost(lock_.get(), next ? detail::call_lost : nullptr, next.get());
     lock_.get_deleter().on_lost = std::move(next);
   }
 
-  /// Makes the lock last beyond an exec(2) in this process, which is to come next, until the
-  /// process ends. `command` is what others are shown as its name; empty: no change. Returns the
-  /// descriptor that the new program inherits, which stays the library's. Blocks for a second at
-  /// most. See locket_keep_across_exec.
+  /// Makes the lock last beyond an exec(2) in this process, which must come next, until the process
+  /// ends. `command` is shown to others as the process's name; empty: no change. Returns the
+  /// descriptor that the new program inherits; it still belongs to the library. Blocks for at most
+  /// one second. See locket_keep_across_exec.
   int keep_across_exec(const std::string& command = {}) {
     int descriptor = -1;
     detail::checked(true, [&](locket_error** error) {
@@ -328,7 +330,7 @@ class file_lock {
     return descriptor;
   }
 
-  /// For locket.h's functions; stays owned by this object.
+  /// For the functions of locket.h; still belongs to this object.
   [[nodiscard]] locket_lock* native_handle() const noexcept { return lock_.get(); }
 
  private:
@@ -343,14 +345,14 @@ class file_lock {
 
   template <typename Clock, typename Duration>
   bool wait_until(locket_mode mode, const std::chrono::time_point<Clock, Duration>& deadline) {
-    // More than once only where that clock was set back while we waited on the steady one.
+    // More than once only if that clock was set back during the wait, which uses the steady one.
     for (;;) {
       if (wait_for(mode, within_range(deadline - Clock::now()), false)) return true;
       if (Clock::now() >= deadline) return false;
     }
   }
 
-  // The standard has no bad timeouts: negative ones have passed, and too long ones are for ever.
+  // The standard knows no invalid timeout: a negative one is over, one that is too long never ends.
   static std::optional<duration> within_range(duration timeout) {
     constexpr duration kLongest(1e9);
     if (timeout > kLongest) return std::nullopt;
@@ -361,20 +363,20 @@ class file_lock {
   std::optional<duration> timeout_;
 };
 
-/// The same by the name that it has in Python: `lock_file("path/to/lock/file", 30s)`.
+/// Makes a file_lock, under its Python name: `lock_file("path/to/lock/file", 30s)`.
 [[nodiscard]] inline file_lock lock_file(const std::string& path,
                                          std::optional<duration> timeout = std::nullopt) {
   return file_lock(path, timeout);
 }
 
-/// Holds a lock from here to the end of the scope, waiting for it as long as the lock's own timeout
-/// says, where std::lock_guard waits for ever. Not for several threads at once.
+/// Holds a lock until the end of the scope, and waits for it as long as the lock's own timeout
+/// says, whereas std::lock_guard waits for ever. Only one thread at a time may use a guard.
 class guard {
  public:
-  /// Acquires; timeout_error tells who holds the lock. The lock must outlive the guard.
+  /// Acquires; timeout_error says who holds the lock. The lock must outlive the guard.
   explicit guard(file_lock& lock) : lock_(lock) { lock_.acquire(); }
 
-  /// Keeps the lock itself too.
+  /// The same; owns the file_lock too.
   explicit guard(file_lock&& lock) : own_(std::move(lock)), lock_(*own_) { lock_.acquire(); }
 
   guard(const guard&) = delete;
@@ -383,7 +385,7 @@ class guard {
     if (held_) lock_.unlock();
   }
 
-  /// Before the end of the scope. Throws as file_lock::release does.
+  /// Releases before the end of the scope. Throws as file_lock::release does.
   void release() {
     held_ = false;
     lock_.release();
