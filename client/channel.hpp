@@ -140,9 +140,8 @@ class Channel {
   Alarm alarm_;
   proto::AdaptiveSpin spin_;  // of the thread in wait()
   Messages outbox_;
-  bool sending_ = false;  // see is_sending()
-  std::size_t leaving_ =
-      0;  // how many messages at the front of the outbox are in a system call now
+  bool sending_ = false;     // see is_sending()
+  std::size_t leaving_ = 0;  // messages at the outbox's front that are in a system call
   std::atomic<bool> lacks_room_ = false;  // written without the mutex
   proto::LineBuffer lines_{kMaxReplyBytes};
   bool put_back_ = false;

@@ -219,10 +219,9 @@ class Connection {
   std::mutex mutex_;
 
   // The session.
-  std::shared_ptr<Channel>
-      channel_;                // shared with threads that poll it without the mutex; null: none
-  std::uint64_t session_ = 0;  // counts sessions
-  std::string home_;           // the socket path of the last session
+  std::shared_ptr<Channel> channel_;  // also held by threads that poll it; null: none
+  std::uint64_t session_ = 0;         // counts sessions
+  std::string home_;                  // the socket path of the last session
   proto::RequestId hello_ = 0;
   bool welcomed_ = false;
   bool parks_ = false;  // the daemon supports parking
