@@ -145,8 +145,7 @@ TEST_F(NoMemory, Whichever_allocation_fails_no_claim_is_told_twice_C9) {
   do {
     SCOPED_TRACE(allocations);
     be_read();
-    refuse_one_after(allocations++ /
-                     2);  // twice each: sometimes there is one allocation more before it
+    refuse_one_after(allocations++ / 2);  // twice each: sometimes one more precedes it
     daemon.hang_up();
     const auto hold = first_told();
     ASSERT_EQ(std::get<proto::Reclaim>(hold.call).token, 7U);
