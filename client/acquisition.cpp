@@ -56,8 +56,8 @@ std::expected<void, Failure> Acquisition::ask() {
   }
 }
 
-// The file that is parked, where the path still names it and the right to open it is what it was.
-// Else it is opened.
+// The parked file, if the path still names it and the right to open it is unchanged. Otherwise
+// opens the file.
 std::expected<void, proto::Error> Acquisition::find_file(Claim& claim,
                                                          std::optional<ParkedFile> parked) {
   if (parked) {
@@ -70,7 +70,7 @@ std::expected<void, proto::Error> Acquisition::find_file(Claim& claim,
     }
     process_->connection.notify(proto::Unpark{parked->token});
     parked.reset();
-    do_not_park(claim);  // who writes into it each time would pay for both
+    do_not_park(claim);  // writing into the file at each hold would make both necessary
   }
   auto opened = proto::open_and_identify(wish_.path, wish_.mode);
   if (!opened) return std::unexpected(std::move(opened.error()));
@@ -80,7 +80,7 @@ std::expected<void, proto::Error> Acquisition::find_file(Claim& claim,
   return {};
 }
 
-// Nor what comes soon after it.
+// Parks neither this claim's file nor, for a while, the handle's next ones.
 void Acquisition::do_not_park(Claim& claim) {
   claim.park = false;
   process_->parking.bar(owner_->place, claim.since);
@@ -92,7 +92,7 @@ std::expected<void, Failure> Acquisition::send(ClaimPtr claim) {
   claim->at_once = wish_.timeout == proto::Seconds::zero();
   auto pending = process_->connection.start(std::move(claim), backstop_);
   if (!pending) {
-    // Tried until the end to get a word in: no failure of the daemon's, but of the wait.
+    // The backlog stayed full until the end: the wait has failed, not the daemon.
     if (pending.error().os_error == EAGAIN) pending.error().code = code_of_silence();
     return std::unexpected(Failure{std::move(pending.error()), std::nullopt});
   }
@@ -111,7 +111,7 @@ std::optional<Acquisition::Outcome> Acquisition::wait(TimePoint until) {
     }
     if (auto* failure = std::get_if<Failure>(&*answer)) {
       if (failure->error.code != Errc::not_parked) return std::unexpected(std::move(*failure));
-      // It had no room to keep the file open, and gets it once more.
+      // The daemon has not kept the file open: pass it again.
       process_->parking.bar(owner_->place, Clock::now());
       if (auto asked = ask(); !asked) return std::unexpected(std::move(asked.error()));
       continue;
@@ -125,15 +125,15 @@ std::optional<Acquisition::Outcome> Acquisition::wait(TimePoint until) {
   }
 }
 
-// The hold, if the path still names the file that was locked (C11). Else it is of no use: whoever
-// comes now opens another file and gets another lock. Then the attempt begins again, and so it does
-// when the lock was lost with its daemon before we came to take it.
+// The hold, if the path still names the file that was locked (C11). Otherwise the hold is useless:
+// a newcomer opens another file and gets another lock. Then the attempt begins again, as it also
+// does if the lock was lost with its daemon before this thread took the hold.
 std::optional<Acquisition::Outcome> Acquisition::check_grant(proto::Token token) {
   try {
     const auto now = proto::identify(wish_.path);
     if (now && *now == file_ && process_->custody.adopt(token, owner_)) return token;
   } catch (const std::bad_alloc&) {
-    // Nobody could release what no handle has.
+    // A hold that no handle has could never be released.
     if (auto hold = process_->custody.take(token)) {
       release_hold(std::move(*hold), process_->connection);
     }
@@ -156,7 +156,7 @@ Errc Acquisition::code_of_silence() const {
   return *wish_.timeout == proto::Seconds::zero() ? Errc::no_daemon : Errc::timed_out;
 }
 
-// The daemon has not said a word in time: it is stopped or gone, or the machine is very busy.
+// The daemon has not answered in time: it is stopped or gone, or the machine is very busy.
 Failure Acquisition::silence() const {
   const auto absence = process_->connection.absence();
   return {{code_of_silence(),

@@ -1,16 +1,16 @@
-// One attempt to get one lock: open the file, ask, wait, and see that the path still means that
-// file (C3, C11, C13).
+// One attempt to acquire one lock: open the file, ask, wait, and check that the path still names
+// that file (C3, C11, C13).
 //
 //     begin ──▶ asked ──▶ granted, path still names the file ──▶ a Hold in Custody
 //                 ▲            │
 //                 └────────────┴── unlinked or replaced: let go, open again, ask with the time left
 //
-// Owned by the thread that waits, for as long as it waits; not thread-safe. Destroying it gives up:
-// nothing stays locked and the daemon is told.
+// Owned by the waiting thread for as long as it waits; not thread-safe. Destroying it gives the
+// attempt up: nothing stays locked and the daemon is told.
 //
 // Invariants:
-//  1. Whatever ends it other than a Hold leaves nothing locked: see Pending.
-//  2. A timeout is never reported early; late by kReplyGrace at most where the daemon is silent or
+//  1. However the attempt ends, it leaves nothing locked unless it ends in a Hold: see Pending.
+//  2. A timeout is never reported early, and late by at most kReplyGrace if the daemon is silent or
 //     gone.
 
 #pragma once
@@ -30,14 +30,14 @@ namespace locket::client {
 struct Wish {
   const std::string& path;  // must outlive the attempt
   proto::Mode mode = proto::Mode::exclusive;
-  std::optional<proto::Seconds> timeout;  // none: for ever; checked by check_timeout()
+  std::optional<proto::Seconds> timeout;  // none: forever; checked by check_timeout()
   std::string reason;
 };
 
 class Acquisition {
  public:
-  // Opens the file and sends the request; blocks as long as the file system does. The hold that
-  // comes of it will be `owner`'s.
+  // Opens the file and sends the request; blocks as long as the file system does. The resulting
+  // hold will belong to `owner`.
   static std::expected<Acquisition, proto::Failure> begin(Process& process, Custody::Handle* owner,
                                                           Wish wish);
 
@@ -49,8 +49,8 @@ class Acquisition {
 
   using Outcome = std::expected<proto::Token, proto::Failure>;
 
-  // Waits until the attempt has ended, but not past `until`: none means that it still waits in the
-  // queue, and one may call again. Must not be called again after an outcome.
+  // Waits until the attempt has ended, but not past `until`. Returns none if it still waits in the
+  // queue; then wait() may be called again. Must not be called again after an outcome.
   std::optional<Outcome> wait(TimePoint until = kNever);
 
   [[nodiscard]] proto::FileId file() const { return file_; }
@@ -70,7 +70,7 @@ class Acquisition {
   Custody::Handle* owner_;
   Wish wish_;
   TimePoint deadline_;  // the caller's
-  TimePoint backstop_;  // when to stop believing that the daemon answers
+  TimePoint backstop_;  // when to give up on the daemon's answer
   proto::FileId file_;
   Pending pending_;
 };

@@ -1,7 +1,7 @@
-// Sleeping until a socket has something to say, somebody rings, or the time has come.
+// Sleeps until a socket is ready, another thread rings, or a point in time is reached.
 //
-// An Alarm belongs to the one thread that sleeps on it; any thread may ring. It stays rung until
-// that thread has woken.
+// An Alarm belongs to the one thread that sleeps on it; any thread may ring it. A ring stays
+// pending until that thread has woken.
 
 #pragma once
 
@@ -21,14 +21,14 @@ class Alarm {
   void ring() const;
   void close() { event_.reset(); }
 
-  // What of the socket wakes the sleeper; that the other end has hung up always does.
+  // Which socket events wake the sleeper; a hang-up by the other end always does.
   struct Interest {
     bool read = false;
     bool write = false;
   };
 
-  // `socket` may be -1: none. True where something has come, of which the alarm is turned off; may
-  // wake for no reason.
+  // `socket` may be -1: none. Returns true if there was an event or a ring, and clears the ring.
+  // May wake for no reason.
   bool sleep(int socket, Interest interest, TimePoint until) const;
 
  private:

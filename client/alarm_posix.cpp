@@ -40,7 +40,7 @@ bool Alarm::sleep(int socket, Interest interest, TimePoint until) const {
     timeout.tv_sec = static_cast<time_t>(seconds.count());
     timeout.tv_nsec = std::chrono::nanoseconds(left - seconds).count();
   }
-  // EINTR is a reason to look around as good as any other.
+  // EINTR is as good a reason to look around as any.
   const timespec* const most = until == kNever ? nullptr : &timeout;
   const bool came = ::ppoll(sources.data(), sources.size(), most, nullptr) > 0;
   std::uint64_t count = 0;

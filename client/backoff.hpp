@@ -1,4 +1,4 @@
-// When to try again: at once, then after pauses that double.
+// When to retry: at once, then after pauses that double.
 //
 // A plain value; not thread-safe.
 
@@ -19,7 +19,7 @@ class Backoff {
   [[nodiscard]] bool is_due() const { return Clock::now() >= due_; }
   [[nodiscard]] TimePoint due() const { return due_; }
 
-  // An attempt is made: the next one is due after the pause.
+  // Call this when making an attempt: the next one is due after the pause.
   void attempt() {
     due_ = Clock::now() + pause_;
     pause_ = std::min(2 * pause_, kLongest);

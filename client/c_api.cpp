@@ -1,4 +1,4 @@
-// locket.h, on top of the classes inside. Nothing but checks of arguments and turning errors.
+// locket.h on top of the internal classes: only checks of arguments and conversion of errors.
 
 #include <algorithm>
 #include <cstring>
@@ -23,7 +23,7 @@ struct locket_lock {
 
 namespace {
 
-// No exception crosses the ABI. What is thrown in here is std::bad_alloc or a mistake of ours.
+// No exception crosses the ABI. Whatever is thrown here is std::bad_alloc or a bug of ours.
 template <typename Body>
 locket_code guarded(locket_error** error, Body body) noexcept {
   if (error != nullptr) *error = nullptr;
@@ -45,7 +45,7 @@ locket_code refuse(locket_error** error, const char* what) {
   return report(error, {proto::Errc::invalid_params, what}, {});
 }
 
-// NULL when there is no memory for them.
+// NULL if there is no memory for the description.
 const locket_error::Description* words_of(const locket_error& error) noexcept {
   try {
     return &error.description();
@@ -85,8 +85,8 @@ locket_code locket_acquire(locket_lock* lock, locket_mode mode, const double* ti
                            locket_error** error) {
   return guarded(error, [&] {
     if (lock == nullptr) return refuse(error, "the lock is NULL");
-    // From C any number may come. C++ must not load it as the enumeration that it is none of, which
-    // std::bit_cast does and memcpy does not.
+    // C callers may pass any number. C++ must not load a value that the enumeration does not have,
+    // which std::bit_cast would do and memcpy does not.
     unsigned number = 0;
     static_assert(sizeof number == sizeof mode);
     std::memcpy(&number, &mode, sizeof number);
@@ -168,7 +168,7 @@ locket_code locket_check_timeout(const double* timeout, locket_error** error) {
   });
 }
 
-// Of a literal, so it ends with a NUL.
+// From a literal, so it is NUL-terminated.
 const char* locket_version(void) {
   return proto::kVersion.data();
 }

@@ -39,7 +39,7 @@ locket_code code_of(proto::Errc code) {
     case Errc::bad_file:
       return LOCKET_FILE_ERROR;
     case Errc::no_daemon:
-    case Errc::unsupported_protocol:  // none that we could talk to
+    case Errc::unsupported_protocol:  // none that we can talk to
       return LOCKET_NO_DAEMON;
     case Errc::connection_lost:
       return LOCKET_CONNECTION_LOST;
@@ -77,7 +77,7 @@ locket_code report(locket_error** out, const proto::Failure& failure, const std:
 }
 
 locket_error* out_of_memory() {
-  // Takes none to make: the text fits into the string itself.
+  // Needs no memory: the text fits into the string itself.
   static locket_error error(LOCKET_INTERNAL,
                             {proto::Errc::internal_error, "out of memory", ENOMEM});
   return &error;

@@ -1,9 +1,9 @@
 // From the library's errors to locket_error, which programs see: the one mapping between the two.
 //
-// A locket_error is owned by the program. Thread-safe: it never changes but for the words about a
-// refusal, which are made once, when they are first asked for. That costs a look into the user
-// database and into /proc, and must neither make a timed wait late (C3) nor burden who only wants
-// to know whether the lock was had.
+// A locket_error is owned by the program. Thread-safe: it never changes except for the description
+// of a refusal, which is made once, when first asked for. Describing reads the user database and
+// /proc, which must neither make a timed wait late (C3) nor cost a caller that only wants to know
+// whether it got the lock.
 
 #pragma once
 
@@ -33,7 +33,7 @@ struct locket_error {
   std::string message;
   std::string path;  // bytes
   std::optional<locket::proto::Refusal> refusal;
-  std::optional<locket::proto::Seconds> timeout;  // that is over
+  std::optional<locket::proto::Seconds> timeout;  // the one that expired
 
   [[nodiscard]] const Description& description() const;
 
@@ -48,7 +48,7 @@ namespace locket::client {
 
 locket_code code_of(proto::Errc code);
 
-// Stores the error where `out` is not NULL and returns its code.
+// Stores the error in `*out` unless `out` is NULL, and returns its code.
 locket_code report(locket_error** out, const proto::Error& error, const std::string& path);
 
 // The same for an acquire, with who holds the lock.

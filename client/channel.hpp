@@ -1,14 +1,15 @@
 // Bytes to lines and back, over one connected socket: the lower half of connection.hpp.
 //
-// Shared by the Connection and the leader that polls it. Under the connection's mutex, but for
-// wait() and wake(), which touch nothing that the others do: the leader sleeps in wait() while
-// others send. Who sends gives the mutex up meanwhile where it is handed to send() or flush().
+// Shared by the Connection and the leader that polls it. Everything runs under the connection's
+// mutex except wait() and wake(), which touch nothing the other functions use: the leader sleeps in
+// wait() while others send. The overloads of send() and flush() that take the lock release it
+// during the system call.
 //
 // Invariants:
-//  1. Nothing blocks but wait() and watch().
+//  1. Nothing blocks except wait() and watch().
 //  2. Messages leave whole and in the order of send(): what the socket does not take stays in the
 //     outbox, and nothing overtakes it. One thread at a time sends.
-//  3. A descriptor that waits in the outbox is a copy of its own, so that the caller may close his.
+//  3. A descriptor that waits in the outbox is a duplicate, so the caller may close its own.
 
 #pragma once
 
@@ -36,37 +37,38 @@ namespace locket::client {
 
 class Channel {
  public:
-  // The daemon's longest line is a page of `list`; this is far above it and far below what hurts.
+  // The daemon's longest line is a page of `list`; this is far above that and far below a harmful
+  // size.
   static constexpr std::size_t kMaxReplyBytes = std::size_t{4} << 20;
 
-  // When to try again what the kernel has no room for now, of which no socket event tells: too many
-  // descriptors on their way (ETOOMANYREFS, unix(7)), or no memory.
+  // When to retry if the kernel has no room for a message now, which no socket event reports: too
+  // many descriptors in flight (ETOOMANYREFS, unix(7)), or no memory.
   static constexpr std::chrono::milliseconds kNoRoomPause{10};
 
   static std::expected<std::shared_ptr<Channel>, proto::Error> make(proto::Descriptor socket);
 
   using Lock = std::unique_lock<std::mutex>;
 
-  // Sends what the socket takes and keeps the rest. Errc::limit_reached concerns this message
-  // alone, which is dropped; after any other error the connection is of no use.
+  // Sends what the socket takes and keeps the rest. Errc::limit_reached concerns only this message,
+  // which is dropped; after any other error the connection is unusable.
   std::expected<void, proto::Error> send(proto::RequestId id, std::string_view line,
                                          int descriptor);
 
-  // The same, with the mutex given up while the kernel has it. What others send meanwhile is kept;
-  // the caller sees to it by flush().
+  // The same, but releases the mutex during the system call. What others send meanwhile is kept;
+  // the caller must flush() it.
   std::expected<void, proto::Error> send(Lock& lock, proto::RequestId id, std::string_view line,
                                          int descriptor);
 
-  // Sends only what begins to leave at once, so that no copy of the descriptor is needed. False:
-  // not now.
+  // Sends only a message that can start to leave at once, so that its descriptor need not be
+  // duplicated. False: not now.
   std::expected<bool, proto::Error> try_send(proto::RequestId id, std::string_view line,
                                              int descriptor);
 
-  // Sends what was kept, as far as the socket takes it. After an error the connection is of no use.
+  // Sends what was kept, as far as the socket takes it. After an error the connection is unusable.
   std::expected<void, proto::Error> flush();
 
-  // The same, with the mutex given up while the kernel has it; not without end, where others go on
-  // adding to it. True: there is more, and the socket may take it.
+  // The same, but releases the mutex during the system call, and stops after a while if others keep
+  // adding messages. True: there is more, and the socket may take it.
   std::expected<bool, proto::Error> flush(Lock& lock);
 
   // A thread is in send() or flush() without the mutex, and will flush what others add meanwhile.
@@ -77,26 +79,26 @@ class Channel {
 
   [[nodiscard]] bool has_unsent() const { return !outbox_.empty(); }
 
-  // The kernel had no room for what is unsent: poll(2) would say that the socket is writable.
+  // The kernel had no room for what is unsent, although poll(2) would report the socket writable.
   [[nodiscard]] bool lacks_room() const { return lacks_room_; }
 
-  // Reads once; says whether that was all there is for now, or ever.
+  // Reads once; tells whether there may be more, nothing more for now, or nothing ever again.
   enum class Intake { more, none, closed };
   std::expected<Intake, proto::Error> receive();
 
-  // The next whole line among what was read; valid until the next receive() or next_line().
+  // The next complete line of what was read; valid until the next receive() or next_line().
   std::expected<std::optional<std::string_view>, proto::Error> next_line() {
     put_back_ = false;
     return lines_.next();
   }
 
-  // It was not to be understood now, for want of memory: it comes again.
+  // The line could not be decoded now for lack of memory: next_line() returns it again.
   void put_line_back() {
     lines_.put_back();
     put_back_ = true;
   }
 
-  // A line was put back, and has not come again: poll(2) knows nothing of it.
+  // A line was put back and has not been read again; poll(2) does not report it.
   [[nodiscard]] bool has_line_put_back() const { return put_back_; }
 
   // Sleeps until there is something to read (or room to write), wake() is called, or `until`. One
@@ -104,16 +106,16 @@ class Channel {
   void wait(TimePoint until, bool to_write);
   void wake() const { alarm_.ring(); }
 
-  // In a forked child: closes what others still share.
+  // In a forked child: closes the descriptors, although others still share this object.
   void close();
 
-  // Sleeps on another alarm until the other end hangs up, or what else is of interest.
+  // Sleeps on another alarm until the other end hangs up or an event of `interest` occurs.
   void watch(const Alarm& alarm, Alarm::Interest interest, TimePoint until) const;
 
  private:
   struct Message {
     proto::RequestId id = 0;
-    std::string bytes;  // what is left of it
+    std::string bytes;  // what is still to be sent
     bool begun = false;
     proto::Descriptor descriptor;  // to go with the first byte
   };
@@ -136,10 +138,10 @@ class Channel {
 
   proto::Descriptor socket_;
   Alarm alarm_;
-  proto::AdaptiveSpin spin_;  // of who is in wait()
+  proto::AdaptiveSpin spin_;  // of the thread in wait()
   Messages outbox_;
-  bool sending_ = false;                  // see is_sending()
-  std::size_t leaving_ = 0;               // so many of the outbox's first ones are with the kernel
+  bool sending_ = false;     // see is_sending()
+  std::size_t leaving_ = 0;  // messages at the outbox's front that are in a system call
   std::atomic<bool> lacks_room_ = false;  // written without the mutex
   proto::LineBuffer lines_{kMaxReplyBytes};
   bool put_back_ = false;

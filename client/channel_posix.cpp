@@ -15,16 +15,17 @@
 namespace locket::client {
 namespace {
 
-// A socket takes that much in one piece, or not at all: half of SO_SNDBUF less 64 bytes, of which
-// the kernel's least is 4608 (unix(7), SOCK_MIN_SNDBUF).
+// A socket takes this much in one piece or not at all: half of SO_SNDBUF less 64 bytes. The
+// kernel's minimum for SO_SNDBUF is 4608 (unix(7), SOCK_MIN_SNDBUF).
 constexpr std::size_t kLeavesWhole = 2048;
 
-// So many pieces at most: who sends for others has an answer of his own to come to.
+// At most this many pieces: a thread that sends for others has its own answer to get to.
 constexpr int kPiecesForOthers = 4;
 
 }  // namespace
 
-// One thread's turn to send, without the mutex: so many of the outbox's first, or none of it.
+// One thread's turn to send without the mutex: `leaving` messages from the front of the outbox, or
+// none of it.
 class Channel::Turn {
  public:
   Turn(Channel& channel, Lock& lock, std::size_t leaving) : channel_(channel), lock_(lock) {
@@ -45,7 +46,7 @@ class Channel::Turn {
   Lock& lock_;
 };
 
-// What leaves in one piece.
+// What is sent in one piece.
 class Channel::Batch {
  public:
   explicit Batch(const Messages& messages) {
@@ -78,7 +79,7 @@ std::expected<std::shared_ptr<Channel>, proto::Error> Channel::make(proto::Descr
   return std::shared_ptr<Channel>(new Channel(std::move(socket), std::move(*alarm)));
 }
 
-// Like proto::try_send, but takes it for a full socket when the kernel has no room.
+// Like proto::try_send, but treats a lack of room in the kernel as a full socket.
 std::expected<std::size_t, proto::Error> Channel::push(std::span<const std::string_view> pieces,
                                                        std::span<const int> descriptors) {
   lacks_room_ = false;
@@ -103,7 +104,8 @@ std::expected<void, proto::Error> Channel::send(Lock& lock, proto::RequestId id,
     if (*sent) return {};
     auto kept = keep(id, line, descriptor);
     if (kept || !sending_) return kept;
-    // No descriptor is left for a copy. The other's turn is soon over, and then none is needed.
+    // No descriptor is left for a duplicate. The other thread's turn is soon over, and then none is
+    // needed.
     lock.unlock();
     std::this_thread::yield();
     lock.lock();
@@ -111,8 +113,8 @@ std::expected<void, proto::Error> Channel::send(Lock& lock, proto::RequestId id,
   }
 }
 
-// Where it leaves whole or not at all: else what is left of it would have to be kept, and there
-// must be memory for that first.
+// Only for a line that leaves whole or not at all: otherwise the rest would have to be kept, and
+// the memory for that must be there first.
 std::expected<bool, proto::Error> Channel::try_send_unlocked(Lock& lock, proto::RequestId id,
                                                              std::string_view line,
                                                              int descriptor) {
@@ -149,7 +151,8 @@ std::expected<void, proto::Error> Channel::keep(proto::RequestId id, std::string
 std::expected<bool, proto::Error> Channel::try_send(proto::RequestId id, std::string_view line,
                                                     int descriptor) {
   if (sending_ || !outbox_.empty()) return false;
-  // What begins to leave must be kept to its end, and there must be memory for that first.
+  // Once a line has begun to leave, the rest must be kept, so the memory for it must be there
+  // first.
   if (line.size() > kLeavesWhole) outbox_.push_back({id, std::string(line), true, {}});
   const auto sent = push(line, descriptor);
   if (!sent || *sent == 0 || *sent == line.size()) {
@@ -210,8 +213,8 @@ bool Channel::withdraw(proto::RequestId id) {
 }
 
 std::expected<Channel::Intake, proto::Error> Channel::receive() {
-  std::array<char, 2048> buffer;  // for one line, mostly: few pages of the stack are touched
-  lines_.reserve(buffer.size());  // what has been read, nobody could read again
+  std::array<char, 2048> buffer;  // usually for one line; small, to touch few stack pages
+  lines_.reserve(buffer.size());  // first: bytes once received cannot be read again
   const auto received = proto::try_receive(socket_.get(), buffer);
   if (!received) return std::unexpected(received.error());
   if (received->closed) return Intake::closed;

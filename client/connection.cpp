@@ -50,12 +50,12 @@ Connection::~Connection() {
 }
 
 void Connection::forget() {
-  // Closed, not unlocked. The slots themselves are their threads' own.
+  // Closed, not unlocked. The slots themselves belong to their threads.
   for (const auto& [id, slot] : std::exchange(pending_, {})) {
     if (slot->claim) slot->claim->descriptor.reset();
     slot->answer = proto::Failure{{Errc::connection_lost, "this request was made before a fork"}, {}};
   }
-  if (channel_ != nullptr) channel_->close();  // others' shares of it are never given back
+  if (channel_ != nullptr) channel_->close();  // other threads' shares are never released
   channel_.reset();
   leader_ = nullptr;
   leader_sleeps_ = false;
@@ -96,12 +96,12 @@ std::expected<Pending, Error> Connection::start(const proto::Call& call, TimePoi
     }
     if (sent) return Pending(*this, std::move(slot));
     drop(*slot);
-    // Others may have read why it hung up.
+    // Another thread may have read why the daemon hung up.
     const auto answer = std::exchange(slot->answer, std::nullopt);
     const auto* failure = answer ? std::get_if<proto::Failure>(&*answer) : nullptr;
     const Error& error = failure != nullptr ? failure->error : sent.error();
-    // A connection that was made earlier may have ended unnoticed, when nobody waited on it.
-    // Nothing of this call went out then, so that a new one may take it.
+    // A connection made earlier may have ended unnoticed while no thread waited on it. Then nothing
+    // of this call was sent, so a new connection may carry it.
     if (fresh || error.code != Errc::connection_lost) return std::unexpected(error);
   }
 }
@@ -111,15 +111,15 @@ std::expected<Pending, Error> Connection::start(ClaimPtr claim, TimePoint until)
   Slot& slot = *pending.slot_;
   slot.claim = std::move(claim);
   UniqueLock lock(mutex_);
-  // In the table before it is sent, so that a session that begins tells it with the others.
+  // In the table before it is sent, so that a session that begins now tells it with the others.
   slot.id = ++last_id_;
   pending_.emplace_back(slot.id, &slot);
   if (slot.claim->forks != parking_.forks()) slot.claim->park = false;
   std::expected<void, Error> done;
   for (;;) {
     done = ensure_connected(lock, until);
-    // That may have begun a session, which tells all claims, this one included, or have slept while
-    // another thread did: then nothing is left to do here.
+    // This may have begun a session, which tells all claims including this one, or have slept while
+    // another thread began one: then nothing is left to do here.
     if (!done || slot.answer || slot.session == session_) break;
     keeper_.start();
     const auto session = slot.first_session = slot.session = session_;
@@ -130,13 +130,13 @@ std::expected<Pending, Error> Connection::start(ClaimPtr claim, TimePoint until)
     proto::append(line, slot.id, own.asked);
     done = send(lock, line.view(), slot.id, own.asked.parked ? -1 : own.descriptor.get());
     if (done || slot.answer || done.error().code != Errc::connection_lost) break;
-    // The session has ended before any of this went out, and the claim is still here for the next
-    // one, which may be with another daemon; or that has heard of it already.
+    // The session ended before any of this was sent. The claim is still in the table for the next
+    // session, which may be with another daemon, and may have told it already.
     if (slot.session == session) slot.first_session = slot.session = 0;
   }
   const bool under_way = done || slot.answer;
   lock.unlock();
-  if (!under_way) return std::unexpected(done.error());  // and abandons it
+  if (!under_way) return std::unexpected(done.error());  // and `pending` abandons it
   return pending;
 }
 
@@ -180,13 +180,13 @@ void Connection::abandon(std::unique_ptr<Slot> slot) {
     const bool left = !drop(*slot) && channel_ != nullptr && !channel_->withdraw(id);
     to_cancel = left && !slot->answer;
   }
-  // Not under the mutex, and before the daemon is told: it will find the file free (C7).
+  // Unlock outside the mutex and before the daemon is told, so that it finds the file free (C7).
   const auto answer = std::move(slot->answer);
   const proto::Token parked = slot->claim ? slot->claim->asked.parked.value_or(0) : 0;
   slot.reset();
   if (to_cancel) notify(proto::Cancel{id});
-  if (parked != 0) notify(proto::Unpark{parked});  // where the daemon has never heard of the claim
-  // Answered meanwhile? Then there may be a grant to give back.
+  if (parked != 0) notify(proto::Unpark{parked});  // in case the daemon never received the claim
+  // If it was answered meanwhile, there may be a grant to give back.
   const auto* grant = answer ? std::get_if<proto::Grant>(&*answer) : nullptr;
   if (grant == nullptr) return;
   if (auto hold = custody_.take(grant->token)) release_hold(std::move(*hold), *this);
@@ -194,7 +194,7 @@ void Connection::abandon(std::unique_ptr<Slot> slot) {
 
 // ---- Waiting: leader and followers ----
 
-// Comes and goes with a thread in wait(), and keeps invariant 2 however that thread leaves.
+// Exists while a thread is in wait(), and keeps invariant 2 however that thread leaves.
 class Connection::Attendance {
  public:
   Attendance(Connection& connection, Slot& slot) : connection_(connection), slot_(slot) {
@@ -228,7 +228,7 @@ std::optional<proto::Answer> Connection::wait(Slot& slot, TimePoint until) {
   return std::exchange(slot.answer, std::nullopt);
 }
 
-// The leader's turn: sleeps until the daemon sends something, and hands it out.
+// The leader's turn: sleeps until the daemon sends something, and delivers it.
 void Connection::read_for_all(UniqueLock& lock, TimePoint until) {
   const auto channel = channel_;
   const bool to_write = has_unsent() && !channel->lacks_room() && !channel->is_sending();
@@ -245,7 +245,7 @@ void Connection::read_for_all(UniqueLock& lock, TimePoint until) {
       if (channel == channel_) receive();
       return;
     } catch (const std::bad_alloc&) {
-      // A wait goes on until there is memory for what is still to be said, or was.
+      // The wait goes on until there is memory for what is still to be sent or was received.
       if (leader_->answer || Clock::now() >= until) return;
     }
     calls.make();
@@ -255,8 +255,8 @@ void Connection::read_for_all(UniqueLock& lock, TimePoint until) {
   }
 }
 
-// A follower's turn, or anybody's while there is no session: sleeps until it is woken. Where the
-// keeper has no thread, those who wait connect again.
+// A follower's turn, or any thread's while there is no session: sleeps until it is woken. If the
+// keeper has no thread, waiting threads reconnect.
 void Connection::sit_out(UniqueLock& lock, Slot& slot, TimePoint until) {
   if (leader_ == &slot) leader_ = nullptr;
   if (channel_ == nullptr && !keeper_.is_running()) {
@@ -272,7 +272,7 @@ void Connection::sit_out(UniqueLock& lock, Slot& slot, TimePoint until) {
     try {
       slot.sleeper = std::make_shared<std::condition_variable>();
     } catch (const std::bad_alloc&) {
-      // Nobody could wake him.
+      // Without it, no thread could wake this one.
       lock.unlock();
       std::this_thread::sleep_until(std::min(until, Clock::now() + Channel::kNoRoomPause));
       lock.lock();
@@ -291,7 +291,7 @@ void Connection::wake(const Slot& slot) noexcept {
   if (calls_ == nullptr || !calls_->add(slot.sleeper)) slot.sleeper->notify_one();
 }
 
-// Wakes the follower that waits longest, to lead; where there is none, the keeper has its turn.
+// Wakes the follower that has waited longest, to lead; if there is none, the keeper has its turn.
 void Connection::promote() {
   for (const auto& [id, slot] : pending_) {
     if (!slot->waiting) continue;

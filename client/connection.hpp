@@ -1,36 +1,36 @@
-// The one connection of this process to the daemon: calls go out, answers come back to whoever
-// waits for them, matched by id. Made on first use, with the hello ahead of the first request, and
-// again after it broke. Bytes and lines are channel.hpp's part.
+// This process's one connection to the daemon: calls go out, and answers come back to their
+// callers, matched by id. Connects on first use, with the hello ahead of the first request, and
+// again after the connection broke. Bytes and lines are channel.hpp's part.
 //
-// Owned by Process (process.hpp), lives as long as that. Thread-safe.
+// Owned by Process (process.hpp) and lives as long as it. Thread-safe.
 //
 // Leader and followers: among the threads in wait(), one (the leader) sleeps in poll(2) and reads
-// for all; the others sleep on a condition variable of their own. No thread stands between an
+// for all; each of the others sleeps on its own condition variable. No thread stands between an
 // answer and its caller. The library's own thread (keeper.hpp) reads only when the connection ends
-// and when nobody else is there to.
+// and when no other thread is there to read.
 //
-// When the daemon goes, claims survive it (C9): on a new session every one is told again, what is
-// held before what is waited for, each in its order. Claims are in two places, the table of pending
-// calls and Custody; both are looked at under this mutex, and between them a grant moves under it.
+// When the daemon goes, claims survive it (C9): on a new session all of them are told again, holds
+// before waits, each in order. Claims are in two places, the table of pending calls and Custody;
+// both are read under this mutex, and a grant moves from one to the other under it.
 //
 // Invariants:
-//  1. Every Pending ends exactly once: by its answer, by being given up, or, where it is about no
-//     claim (or about a claim that the first daemon to hear of it would not greet), by the
-//     connection's end. A later reply to one that was given up is ignored.
-//  2. While there is a session and anybody is in wait() and not yet answered, there is a leader, or
-//     one has been woken to become it: who leaves wait() with no leader in place wakes the follower
-//     that waits longest.
-//  3. Bytes leave in the order of the calls. One thread at a time sends, without the mutex; what
-//     others say meanwhile leaves with its next message. What the socket does not take at once is
-//     sent by the leader when it can, else by the keeper, or ahead of the next call.
-//  4. The mutex is never held while sleeping, so that notify() never waits for the daemon.
-//  5. Before a session ends, everything that the daemon said on it has been read: a grant that it
-//     sent before it died counts.
-//  6. Where memory runs out, nothing is lost of what is to be said or was: keeper and leader come
-//     back to it. A session over which claims were told does not end for that, since the daemon
-//     would take them for given up.
-//  7. The descriptor of a claim is closed only by who has taken the claim out of its place, so that
-//     nobody sends one that has become another file.
+//  1. Every Pending ends exactly once: by its answer, by being abandoned, or by the connection's
+//     end if it has no claim (or has a claim, and the first daemon to be told of it refused our
+//     hello). A later reply to an abandoned one is ignored.
+//  2. While there is a session and some thread is in wait() without an answer, there is a leader,
+//     or a thread has been woken to become one: a thread that leaves wait() with no leader in place
+//     wakes the follower that has waited longest.
+//  3. Bytes leave in the order of the calls. One thread at a time sends, without the mutex;
+//     messages that others add meanwhile leave with its next write. What the socket does not take
+//     at once is sent by the leader when it can, else by the keeper, or ahead of the next call.
+//  4. The mutex is never held while sleeping, so notify() never waits for the daemon.
+//  5. Before a session ends, everything the daemon sent on it has been read: a grant sent just
+//     before it died counts.
+//  6. When memory runs out, no message is lost in either direction: the keeper and the leader
+//     retry. A session on which claims were told does not end for lack of memory, since the daemon
+//     would take the claims for given up.
+//  7. A claim's descriptor is closed only by the thread that has taken the claim out of its place,
+//     so that no thread sends a descriptor number that has come to mean another file.
 
 #pragma once
 
@@ -66,9 +66,9 @@ class WakeCalls;
 struct Found;
 struct Hold;
 
-// A call under way. Destroying it unanswered abandons it: its lock file is unlocked and closed and
-// the daemon told with a one-way `cancel`, which also releases a grant that crosses it. Belongs to
-// one thread at a time; must not outlive its Connection.
+// A call in progress. Destroying it unanswered abandons it: its lock file is unlocked and closed,
+// and the daemon is told with a one-way `cancel`, which also releases a grant that crosses it.
+// Belongs to one thread at a time; must not outlive its Connection.
 class Pending {
  public:
   Pending() noexcept;
@@ -78,9 +78,9 @@ class Pending {
   Pending& operator=(const Pending&) = delete;
   ~Pending();
 
-  // Waits until there is an answer, but not past `until`: none means that it is still under way.
-  // Blocks. A broken connection is a Failure with Errc::connection_lost, but for a claim. Must not
-  // be called again once it has returned an answer.
+  // Waits until there is an answer, but not past `until`; returns none if the call is still in
+  // progress. Blocks. A broken connection is a Failure with Errc::connection_lost, except for a
+  // claim, which outlives it. Must not be called again once it has returned an answer.
   //
   // With a Grant, the claim has become a Hold in Custody, for the caller to adopt or take out.
   std::optional<proto::Answer> wait(TimePoint until);
@@ -99,7 +99,7 @@ class Pending {
 
 class Connection {
  public:
-  // Where a daemon may listen, asked anew at each attempt to connect.
+  // Where a daemon may listen; called again for each attempt to connect.
   using Sockets = std::function<std::vector<std::string>()>;
 
   Connection(Sockets sockets, Custody& custody, Herald& herald, Parking& parking);
@@ -107,41 +107,42 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Sends a call. Connects where needed, which blocks, and not past `until`, only while the
-  // daemon's backlog is full or, for kPatience, where one was there before. Errc::no_daemon says
-  // where it was looked for and how to start one.
+  // Sends a call. Connects first if needed. That blocks only while the daemon's backlog is full or,
+  // for up to kPatience, if there was a daemon before; never past `until`. Errc::no_daemon says
+  // where one was looked for and how to start one.
   std::expected<Pending, proto::Error> start(const proto::Call& call, TimePoint until);
 
-  // The same for a lock. From here on the claim is told to every new daemon until it ends.
+  // The same for a lock. From here on, every new daemon is told of the claim until it ends.
   std::expected<Pending, proto::Error> start(ClaimPtr claim, TimePoint until);
 
-  // start() and wait() in one, for what is answered at once and may be asked again when the
-  // connection is lost: a Failure is an error too, and so is no answer by then (Errc::no_daemon).
+  // start() and wait() in one, for calls that are answered at once and may be repeated when the
+  // connection is lost. A Failure becomes an error, and so does no answer by `until`
+  // (Errc::no_daemon).
   std::expected<proto::Answer, proto::Error> call(const proto::Call& call,
                                                   TimePoint until = Clock::now() + kPatience);
 
-  // Sends a one-way message, or drops it where there is no session: then there is nobody to tell. A
-  // later daemon may get one about what only an earlier one knew, and ignores it: neither a token
-  // nor an id of this connection's ever comes again. Never blocks, never connects.
-  // Where there is no memory it is sent when there is.
+  // Sends a one-way message, or drops it if there is no session, since then no daemon need be told.
+  // A later daemon may receive one about something only an earlier daemon knew, and ignores it:
+  // neither a token nor an id of this connection is ever reused. Never blocks, never connects. If
+  // there is no memory, it is sent once there is.
   using Notice = std::variant<proto::Release, proto::Unpark, proto::Cancel>;
   void notify(Notice notice) noexcept;
 
-  // The same for a release that parks the file where the daemon can. On which session; 0: it is not
-  // parked.
+  // The same for a release that parks the file if the daemon can. Returns the session it is parked
+  // on; 0: it is not parked.
   [[nodiscard]] std::uint64_t notify_and_park(proto::Token token) noexcept;
 
-  // Something is parked, of which nothing was before.
+  // To be called when the first file is parked.
   void watch_parking() noexcept;
 
-  // The daemon's process id, as its answer to hello told it; 0 where none has come yet.
+  // The daemon's process id from its answer to hello; 0 if there has been no answer yet.
   [[nodiscard]] std::int64_t daemon_pid();
 
-  // Why there is no session now; none where there is one.
+  // Why there is no session now; none if there is one.
   [[nodiscard]] std::optional<proto::Error> absence();
 
-  // Whether no daemon has all that this process holds in its books, so that none would tell it of a
-  // lock that was unlocked by force.
+  // Whether no daemon has all of this process's holds on record, so that none would report a lock
+  // that was unlocked by force.
   [[nodiscard]] bool is_in_doubt();
 
   // For fork: see fork_guard.hpp. The child forgets the session, the claims, and the keeper.
@@ -159,13 +160,13 @@ class Connection {
 
   using PendingCall = std::pair<proto::RequestId, Slot*>;
 
-  // What of the claims is still to be told on this session.
+  // Which claims must still be told on this session.
   using Untold = std::variant<proto::Token, Slot*>;
 
   std::optional<proto::Answer> wait(Slot& slot, TimePoint until);
   void abandon(std::unique_ptr<Slot> slot);
 
-  // All below need the mutex; those that take it as `lock` give it up while they sleep.
+  // All below need the mutex held; those that take it as `lock` release it while they sleep.
 
   // Calls and waiting: connection.cpp.
   void read_for_all(UniqueLock& lock, TimePoint until);
@@ -173,7 +174,7 @@ class Connection {
   void promote();
   void wake(const Slot& slot) noexcept;
 
-  // What is said: connection_sending.cpp.
+  // Sending: connection_sending.cpp.
   std::expected<void, proto::Error> send(UniqueLock& lock, std::string_view line,
                                          proto::RequestId id, int descriptor);
   void wake_sender();
@@ -182,11 +183,11 @@ class Connection {
   [[nodiscard]] bool has_unsent() const;
   [[nodiscard]] TimePoint next_try() const;
 
-  // What the daemon says: connection_replies.cpp.
+  // Replies from the daemon: connection_replies.cpp.
   void receive();
   std::optional<proto::Error> read_and_deliver();
   std::optional<proto::Error> deliver_lines();
-  std::optional<proto::Error> deliver(proto::Reply& reply);  // and takes it
+  std::optional<proto::Error> deliver(proto::Reply& reply);  // consumes it
   proto::Error refused_hello(const proto::Failure& failure) const;
   bool drop_answer_to_query(std::string_view line);
   void settle(proto::RequestId id, proto::Answer&& answer);
@@ -218,29 +219,29 @@ class Connection {
   std::mutex mutex_;
 
   // The session.
-  std::shared_ptr<Channel> channel_;  // shared with who polls it without the mutex; null: none
-  std::uint64_t session_ = 0;         // counts them
-  std::string home_;                  // the socket of the last one
+  std::shared_ptr<Channel> channel_;  // also held by threads that poll it; null: none
+  std::uint64_t session_ = 0;         // counts sessions
+  std::string home_;                  // the socket path of the last session
   proto::RequestId hello_ = 0;
   bool welcomed_ = false;
-  bool parks_ = false;  // the daemon does
+  bool parks_ = false;  // the daemon supports parking
   std::int64_t daemon_pid_ = 0;
-  std::optional<proto::Error> complaint_;  // what the daemon said in answer to no request
-  proto::Error parting_;                   // why the session before this one ended
-  std::optional<proto::Detach> detached_;  // told on every session from then on
+  std::optional<proto::Error> complaint_;  // a daemon's error without a request id
+  proto::Error parting_;                   // why the last session ended
+  std::optional<proto::Detach> detached_;  // told again on every later session
   Backoff reconnecting_;
 
   // Calls.
   proto::RequestId last_id_ = 0;
-  std::vector<PendingCall> pending_;  // unanswered ones, oldest first
+  std::vector<PendingCall> pending_;  // unanswered, oldest first
   Slot* leader_ = nullptr;
   bool leader_sleeps_ = false;  // in poll(2), where only its channel wakes it
-  WakeCalls* calls_ = nullptr;  // of the leader who reads, for when he gives the mutex up
+  WakeCalls* calls_ = nullptr;  // of the leader that reads, made when it releases the mutex
 
   // Claims that are told again.
   std::deque<Untold> untold_;
-  std::map<proto::RequestId, proto::Token> reclaims_;  // unanswered ones about holds
-  std::vector<Untold> refused_;                        // for want of room: to be tried again
+  std::map<proto::RequestId, proto::Token> reclaims_;  // unanswered, about holds
+  std::vector<Untold> refused_;                        // the daemon had no room: to be retried
   Backoff retrying_;
 
   TimePoint next_unparking_ = kNever;

@@ -1,4 +1,4 @@
-// Of connection.hpp: what the daemon says.
+// Of connection.hpp: replies from the daemon.
 
 #include <fmt/format.h>
 
@@ -21,7 +21,7 @@ namespace {
 using proto::Errc;
 using proto::Error;
 
-// The daemon has no room for it now, which says nothing about the lock.
+// The daemon has no room for the request now, which says nothing about the lock.
 bool is_passing(Errc code) {
   return code == Errc::limit_reached || code == Errc::internal_error;
 }
@@ -32,12 +32,12 @@ void Connection::receive() {
   if (auto end = read_and_deliver()) end_session(std::move(*end));
 }
 
-// Reads all that is there. An error is why the session must end: the daemon has ended it, or makes
-// no sense.
+// Reads all there is. A returned error is why the session must end: the daemon has ended it, or
+// makes no sense.
 std::optional<Error> Connection::read_and_deliver() {
   for (;;) {
     const auto intake = channel_->receive();
-    // Also where there is an error: lines that were put back may be there.
+    // Even after an error: there may be lines that were put back.
     if (auto end = deliver_lines()) return end;
     if (!intake) return intake.error();
     if (*intake == Channel::Intake::none) return std::nullopt;
@@ -64,13 +64,13 @@ std::optional<Error> Connection::deliver_lines() {
   }
 }
 
-// There may never be memory for a page of `list`, and behind it are the answers of those who wait
-// for locks: so who asked is told that there is none.
+// There may never be memory for a page of `list`, and the answers of threads that wait for locks
+// are behind it. So the query fails with out of memory.
 bool Connection::drop_answer_to_query(std::string_view line) {
   const auto id = proto::id_of_reply(line);
   if (!id || *id == hello_ || reclaims_.contains(*id)) return false;
   Slot* const slot = find(*id);
-  if (slot == nullptr) return true;  // given up
+  if (slot == nullptr) return true;  // abandoned
   if (slot->claim) return false;
   finish(*slot, no_memory());
   return true;
@@ -79,7 +79,8 @@ bool Connection::drop_answer_to_query(std::string_view line) {
 std::optional<Error> Connection::deliver(proto::Reply& reply) {
   auto* failure = std::get_if<proto::Failure>(&reply.answer);
   if (!reply.id) {
-    // About no request of ours that it could read. It says why it hangs up when it does.
+    // It answers no request of ours that the daemon could read. If the daemon hangs up, this is
+    // why.
     if (failure != nullptr) complaint_ = std::move(failure->error);
   } else if (*reply.id != hello_) {
     settle(*reply.id, std::move(reply.answer));
@@ -94,7 +95,7 @@ std::optional<Error> Connection::deliver(proto::Reply& reply) {
   return std::nullopt;
 }
 
-// With which side is to be upgraded, where they do not understand each other.
+// If the two do not understand each other, adds which side to upgrade.
 Error Connection::refused_hello(const proto::Failure& failure) const {
   Error error = failure.error;
   if (error.code != Errc::unsupported_protocol || !failure.protocol) return error;
@@ -117,12 +118,11 @@ void Connection::settle(proto::RequestId id, proto::Answer&& answer) {
     reclaims_.erase(reclaim);
     return;
   }
-  if (asked == nullptr) return;  // given up
+  if (asked == nullptr) return;  // abandoned
   Slot& slot = *asked;
   if (slot.claim) {
     const auto* failure = std::get_if<proto::Failure>(&answer);
-    // It was let in by an earlier daemon, so that it is not turned away for a new one's want of
-    // room.
+    // An earlier daemon accepted it, so a new daemon's lack of room does not end it.
     if (failure != nullptr && is_passing(failure->error.code) && !slot.claim->at_once &&
         slot.first_session != slot.session) {
       retry_later(&slot);
@@ -140,25 +140,25 @@ void Connection::settle(proto::RequestId id, proto::Answer&& answer) {
 void Connection::finish(Slot& slot, proto::Answer&& answer) {
   drop(slot);
   slot.answer = std::move(answer);
-  // Somebody else may have read what the leader waits for: the keeper in its turn, or who failed to
-  // send. That is no event for a leader who sleeps in poll(2).
+  // Another thread may have read the leader's answer: the keeper in its turn, or one whose send
+  // failed. A leader that sleeps in poll(2) gets no event for that.
   if (&slot == leader_ && leader_sleeps_) channel_->wake();
   wake(slot);
 }
 
 void Connection::retry_later(Untold claim) {
   refused_.emplace_back(claim);
-  // It went to sleep when there was nothing to be tried again.
+  // The leader went to sleep when there was nothing to retry.
   if (leader_sleeps_) channel_->wake();
 }
 
-// Null where it has been answered or given up.
+// Null if it has been answered or abandoned.
 Connection::Slot* Connection::find(proto::RequestId id) const {
   const auto found = std::ranges::lower_bound(pending_, id, {}, &PendingCall::first);
   return found != pending_.end() && found->first == id ? found->second : nullptr;
 }
 
-// Out of all tables. Says whether the daemon of this session does not know of it yet.
+// Removes it from all tables. True if this session's daemon has not been told of it yet.
 bool Connection::drop(Slot& slot) {
   std::erase(pending_, PendingCall(slot.id, &slot));
   if (!refused_.empty()) std::erase(refused_, Untold(&slot));
@@ -177,7 +177,7 @@ void Connection::settle_reclaim(proto::Token token, const proto::Answer& answer)
   } else if (code == Errc::lost || code == Errc::bad_file) {
     lose_hold(token, custody_, herald_);
   }
-  // Whatever else it has against it: the kernel's lock stands.
+  // Whatever else the daemon objects to: the kernel's lock stands.
 }
 
 }  // namespace locket::client

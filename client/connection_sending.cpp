@@ -1,4 +1,4 @@
-// Of connection.hpp: what is said, in its order, and when what could not leave is tried again.
+// Of connection.hpp: what is sent, in its order, and when to retry what could not be sent.
 
 #include <algorithm>
 #include <new>
@@ -35,9 +35,9 @@ void Connection::notify(Notice notice) noexcept {
   }
 }
 
-// Where the daemon can, which may be another than the one that granted it, and the keeper will see
-// to it that the file does not stay open. What is kept for another program (detach) is not ours
-// alone.
+// Parks only if this session's daemon (perhaps not the one that granted the lock) supports it and
+// the keeper runs, which will close the file in time. After `detach` a descriptor also belongs to
+// another program, so it is not parked.
 std::uint64_t Connection::notify_and_park(proto::Token token) noexcept {
   try {
     UniqueLock lock(mutex_);
@@ -48,7 +48,7 @@ std::uint64_t Connection::notify_and_park(proto::Token token) noexcept {
     proto::append(line, proto::Release{token, park});
     return send(lock, line.view(), 0, -1) && park ? session : 0;
   } catch (const std::bad_alloc&) {
-    notify_later(proto::Unpark{token});  // last in, first out
+    notify_later(proto::Unpark{token});  // sent last in, first out
     notify_later(proto::Release{token});
     return 0;
   }
@@ -60,19 +60,20 @@ void Connection::watch_parking() noexcept {
   keeper_.alert();
 }
 
-// It takes less memory than whatever it is about has just given back.
+// The entry takes less memory than its subject has just freed.
 void Connection::notify_later(Notice notice) noexcept {
   const UniqueLock lock(mutex_);
   try {
     if (channel_ != nullptr) owed_.push_back(notice);
   } catch (const std::bad_alloc&) {
-    return;  // the kernel's lock is free in any case, and who lets go must not fail
+    return;  // the kernel's lock is free in any case, and a release must not fail
   }
   keeper_.alert();
 }
 
-// The kernel has it without the mutex: who sends is often preempted by the daemon that he wakes,
-// and nobody else shall wait for him to go on. What others want to send meanwhile leaves with him.
+// The system call runs without the mutex: the daemon that it wakes often preempts the sender, and
+// no other thread should wait for the sender to run again. What others want to send meanwhile
+// leaves with it.
 std::expected<void, Error> Connection::send(UniqueLock& lock, std::string_view line,
                                             proto::RequestId id, int descriptor) {
   flush();
@@ -87,9 +88,9 @@ std::expected<void, Error> Connection::send(UniqueLock& lock, std::string_view l
   }
   if (!sent && sent.error().code != Errc::limit_reached) {
     if (channel == channel_) return hang_up(std::move(sent.error()));
-    return sent;  // others noticed, and may have tried to connect again
+    return sent;  // others noticed, and may have reconnected
   }
-  // All of it, where there is nobody to go on with the rest.
+  // Send everything if there is no leader or keeper to send the rest.
   std::expected<bool, Error> more = channel == channel_ && channel->has_unsent();
   while (channel == channel_ && more && *more) {
     more = channel->flush(lock);
@@ -104,8 +105,8 @@ std::expected<void, Error> Connection::send(UniqueLock& lock, std::string_view l
   return sent;
 }
 
-// For what is left to send. A leader that sleeps already knows nothing of that; who is sending
-// comes back to it.
+// Wakes a thread for what is left to send. A leader that already sleeps does not know of it; a
+// thread that is sending will come to it.
 void Connection::wake_sender() {
   if (!has_unsent() || channel_->is_sending()) return;
   if (leader_ != nullptr) {
@@ -139,7 +140,7 @@ bool Connection::has_unsent() const {
   return channel_ != nullptr && (channel_->has_unsent() || !untold_.empty());
 }
 
-// When something is to be tried again of which no event will tell.
+// When to retry something that no event will announce.
 TimePoint Connection::next_try() const {
   TimePoint next = refused_.empty() ? kNever : retrying_.due();
   const bool lacks_memory = channel_ != nullptr && channel_->has_line_put_back();

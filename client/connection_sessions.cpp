@@ -1,5 +1,4 @@
-// Of connection.hpp: sessions, from their beginning, with the claims that are told again, to their
-// end.
+// Of connection.hpp: sessions, from their beginning, when claims are told again, to their end.
 
 #include <fmt/format.h>
 
@@ -33,13 +32,13 @@ proto::Hello hello() {
           true};
 }
 
-// As while a daemon is being restarted.
+// As it does when a daemon is being restarted.
 bool may_come_back(const Error& error) {
   return error.os_error == ENOENT || error.os_error == ECONNREFUSED ||
          error.code == Errc::connection_lost;
 }
 
-// Whoever asks does not care at which point of the greeting the last one died.
+// The caller does not care at which point of the greeting the last daemon died.
 Error absent(const Error& error) {
   if (error.code != Errc::connection_lost) return error;
   return {Errc::no_daemon, fmt::format("locketd went away and is not back yet ({})", error.message),
@@ -59,14 +58,15 @@ std::expected<void, Error> Connection::ensure_connected(UniqueLock& lock, TimePo
   const TimePoint began = Clock::now();
   Backoff backoff;
   while (channel_ == nullptr) {
-    // Claims stay with the daemon that knows their order, also when another one is nearer now.
+    // Claims stay with the daemon that knows their order, even if another one now comes first in
+    // the list.
     auto found = find_daemon(has_claims() && !home_.empty() ? std::vector{home_} : sockets_());
     auto begun = found ? begin_session(std::move(*found)) : std::unexpected(found.error());
     if (begun) break;
-    // A process that never had a daemon learns at once that there is none. One that was let in, and
-    // lost it over the greeting, had one.
+    // A process that never had a daemon learns at once that there is none. A process whose
+    // connection was accepted, even if it was lost during the greeting, had one.
     const TimePoint patience = home_.empty() ? TimePoint() : began + kPatience;
-    // Its backlog is full: nothing tells when it no longer is, connect(2) included.
+    // The daemon's backlog is full: nothing announces when that ends, not even connect(2).
     const bool busy = begun.error().os_error == EAGAIN;
     const bool again = busy || (may_come_back(begun.error()) && Clock::now() < patience);
     if (!again || Clock::now() >= until) return std::unexpected(absent(begun.error()));
@@ -92,12 +92,13 @@ std::expected<void, Error> Connection::begin_session(Found found) {
   try {
     if (auto greeted = greet(); !greeted) return greeted;
   } catch (const std::bad_alloc&) {
-    // No claim has been told yet, which the daemon would take for given up with this.
+    // No claim has been told yet, so ending the session does not make the daemon take any for given
+    // up.
     channel_.reset();
     untold_.clear();
     throw;
   }
-  // Ahead of what memory may not suffice for: they are who comes back to it.
+  // Before anything that may run out of memory: the keeper and the leader are what retries it.
   keeper_.alert();  // there is another socket to watch
   if (leader_ == nullptr) promote();
   if (!untold_.empty()) keeper_.start();
@@ -106,7 +107,7 @@ std::expected<void, Error> Connection::begin_session(Found found) {
   return {};
 }
 
-// Says who we are, and lists what is to be told.
+// Says who we are, and lists the claims to tell.
 std::expected<void, Error> Connection::greet() {
   if (auto sent = channel_->send(hello_, proto::encode(hello_, hello()), -1); !sent) {
     return hang_up(std::move(sent.error()));
@@ -121,7 +122,7 @@ std::expected<void, Error> Connection::greet() {
   for (const auto& [id, slot] : pending_) {
     if (slot->claim) untold_.emplace_back(slot);
   }
-  // Nothing takes memory from here on.
+  // Nothing below allocates.
   for (const auto& [id, slot] : pending_) {
     if (!slot->claim) continue;
     slot->session = session_;
@@ -130,7 +131,7 @@ std::expected<void, Error> Connection::greet() {
   return {};
 }
 
-// The connection is of no use: the last that the daemon said may be answers, or why it hung up.
+// The connection is unusable, but the last data in it may be answers, or why the daemon hung up.
 std::unexpected<Error> Connection::hang_up(Error error) {
   const auto channel = channel_;
   receive();
@@ -139,13 +140,13 @@ std::unexpected<Error> Connection::hang_up(Error error) {
 }
 
 void Connection::end_session(Error error) {
-  // Why it hung up, where it said so: a reset or a broken pipe only follows from that.
+  // The daemon's reason, if it gave one: a reset or a broken pipe only follows from that.
   if (error.code == Errc::connection_lost && complaint_) error = *std::exchange(complaint_, {});
   const bool refused = error.code != Errc::connection_lost && !welcomed_;
   if (error.code == Errc::connection_lost) {
     error.message = fmt::format("the connection to locketd is lost: {}", error.message);
   }
-  // Nothing takes memory from here on, so that all of it is done.
+  // Nothing below allocates, so all of it gets done.
   const auto channel = std::exchange(channel_, nullptr);
   if (leader_ != nullptr) channel->wake();
   keeper_.alert();
@@ -158,13 +159,13 @@ void Connection::end_session(Error error) {
   parting_ = std::move(error);
   std::erase_if(pending_, [&](const auto& entry) {
     Slot& slot = *entry.second;
-    // A claim outlives the session, unless the daemon would not have us from the beginning.
+    // A claim outlives the session, unless the first daemon told of it refused our hello.
     const bool turned_away = refused && slot.first_session == session_;
     if (slot.claim && !turned_away) {
-      // The daemon may have locked the file just before its end. Whoever is next must not find it
-      // locked by nobody who knows.
+      // The daemon may have locked the file just before it ended: then it would stay locked, and no
+      // process would know that it holds the lock.
       os_unlock_open(slot.claim->descriptor.get());
-      slot.claim->park = false;  // a copy may be in the channel's outbox yet
+      slot.claim->park = false;  // a copy may still be in the channel's outbox
       return false;
     }
     slot.answer = parted();
@@ -181,8 +182,8 @@ proto::Failure Connection::parted() const noexcept {
   }
 }
 
-// As many as the socket takes now: a claim that must wait for room needs no copy of its descriptor
-// meanwhile.
+// Tells as many as the socket takes now: a claim that must wait for room then needs no duplicate of
+// its descriptor.
 void Connection::tell_claims() {
   while (channel_ != nullptr && !untold_.empty()) {
     const auto told = std::visit(
@@ -203,12 +204,12 @@ void Connection::tell_claims() {
   }
 }
 
-// To a daemon that comes after the one which knew the claim, it is a reclaim, but for one that does
-// not wait: that has no place to lose.
+// A daemon that follows the one that knew the claim gets a reclaim, unless the claim does not wait:
+// such a claim has no place to lose.
 std::expected<bool, Error> Connection::tell(Slot& slot) {
   Claim& claim = *slot.claim;
   claim.asked.timeout = claim.deadline.transform(left_until);
-  claim.asked.parked.reset();  // that was with another daemon
+  claim.asked.parked.reset();  // it was parked with another daemon
   const bool known = slot.first_session != slot.session && !claim.at_once;
   const std::string line = known ? proto::encode(slot.id, reclaim_of(claim, std::nullopt))
                                  : proto::encode(slot.id, claim.asked);
@@ -216,11 +217,11 @@ std::expected<bool, Error> Connection::tell(Slot& slot) {
 }
 
 std::expected<bool, Error> Connection::tell(proto::Token token) {
-  std::expected<bool, Error> told = true;  // where it has been released, there is nothing to tell
+  std::expected<bool, Error> told = true;  // if it has been released, there is nothing to tell
   custody_.with(token, [&](const Hold& hold) {
     const Claim& claim = *hold.claim;
     const proto::RequestId id = ++last_id_;
-    // Memory for it first: what has been told must not be told again.
+    // Allocate first: what has been told must not be told again.
     std::map<proto::RequestId, proto::Token> reclaim{{id, token}};
     told =
         channel_->try_send(id, proto::encode(id, reclaim_of(claim, token)), claim.descriptor.get());
@@ -229,7 +230,7 @@ std::expected<bool, Error> Connection::tell(proto::Token token) {
   return told;
 }
 
-// That some daemon knew: who makes a claim for the first time connects by himself.
+// Claims that some daemon knew: a thread that makes a new claim connects by itself.
 bool Connection::has_claims() const {
   const auto is_claim = [](const auto& entry) {
     return entry.second->claim && entry.second->first_session != 0;
@@ -239,7 +240,7 @@ bool Connection::has_claims() const {
 
 void Connection::reconnect_if_due() {
   if (home_.empty() || !reconnecting_.is_due()) return;
-  // Until a daemon welcomes us: one that only takes connections does not count.
+  // The pause grows until a daemon welcomes us: a mere accepted connection does not count.
   reconnecting_.attempt();
   auto found = find_daemon({home_});
   if (found) {
@@ -249,7 +250,7 @@ void Connection::reconnect_if_due() {
   }
 }
 
-// The keeper's turn: does what is due, and says what to sleep for.
+// The keeper's turn: does what is due, and returns what to sleep for.
 Watch Connection::keep_claims() {
   flush();
   if (channel_ != nullptr) receive();

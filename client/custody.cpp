@@ -16,15 +16,15 @@ void release_hold(Hold hold, Connection& connection) {
 }
 
 void lose_hold(proto::Token token, Custody& custody, Herald& herald) {
-  Herald::Losses losses(1);  // memory for it first: what has been noted is not noted again
+  Herald::Losses losses(1);  // allocate first: a loss is noted only once
   losses.front() = {custody.lose(token), token};
   herald.announce(std::move(losses));
 }
 
 void Custody::add(ClaimPtr& claim, proto::Token token) {
   const std::lock_guard lock(mutex_);
-  // A token that is in here already, which strictly increasing ones never are, changes nothing: its
-  // second grant finds nothing to adopt.
+  // A token that is already here, which cannot happen as tokens strictly increase, changes nothing:
+  // its second grant finds nothing to adopt.
   const auto [place, is_new] = holds_.try_emplace(token);
   if (is_new) place->second.hold = {std::move(claim), token, false, {}};
 }
@@ -103,11 +103,11 @@ void Custody::forget() {
   for (const auto& [token, entry] : holds_) {
     if (entry.owner != nullptr) entry.owner->tokens_.clear();
   }
-  holds_.clear();  // closes, which unlocks nothing while the parent has its own copies
+  holds_.clear();  // closes, which unlocks nothing while the parent has its copies
   lost_ = 0;
 }
 
-// The calling thread's last one, else anybody's last one, else a lost one.
+// The calling thread's last one, else any thread's last one, else a lost one.
 Custody::Holds::const_iterator Custody::find(const Handle* owner) const {
   const auto thread = std::this_thread::get_id();
   auto other = holds_.end();

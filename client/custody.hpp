@@ -2,14 +2,14 @@
 // daemon (custody).
 //
 // Owned by Process (process.hpp). Thread-safe; never blocks, and calls out only in with(). Its
-// mutex is taken after the connection's where both are: see connection.hpp.
+// mutex is taken after the connection's when both are needed: see connection.hpp.
 //
 // Invariants:
-//  1. A hold is in here from the moment that its grant was read until exactly one caller takes it
-//     out: of two threads that race to release one hold, one gets it and the other gets nothing.
-//  2. Who takes a hold out owns it and ends it: by release_hold().
-//  3. Until the thread that asked for it adopts it, a hold is nobody's: no handle finds it.
-//  4. A hold that was lost is found only where there is no other, and only to say so.
+//  1. A hold is in here from the moment its grant was read until exactly one caller takes it out:
+//     of two threads that race to release one hold, one gets it and the other gets nothing.
+//  2. The caller that takes a hold out owns it, and ends it with release_hold().
+//  3. Until the thread that asked for it adopts it, a hold has no owner: no handle finds it.
+//  4. A lost hold is found only if there is no other, and only to report the loss.
 
 #pragma once
 
@@ -34,17 +34,17 @@ class Herald;
 struct Hold {
   ClaimPtr claim;
   proto::Token token = 0;
-  bool lost = false;       // the kernel's lock is gone, by no doing of ours
-  std::thread::id thread;  // that acquired it
+  bool lost = false;       // the kernel's lock is gone, not through us
+  std::thread::id thread;  // the one that acquired it
 };
 
-// Frees the lock for everybody: the kernel's lock first, which nothing can keep from happening,
-// then the daemon's record of it, one way. The order matters (C7): once the notice is out, the
+// Frees the lock for everyone: first the kernel's lock, which nothing can prevent, then the
+// daemon's record of it, with a one-way notice. The order matters (C7): once the notice is out, the
 // kernel agrees. Does not block.
 void release_hold(Hold hold, Connection& connection);
 
-// The kernel's lock of that hold is gone: notes it, and has the owner's callback called. Once, and
-// not where it has been released meanwhile.
+// The kernel's lock of that hold is gone: marks the hold as lost and has its owner's callback
+// called. Only once, and not if the hold has been released meanwhile.
 void lose_hold(proto::Token token, Custody& custody, Herald& herald);
 
 class Custody {
@@ -60,38 +60,39 @@ class Custody {
 
    private:
     friend Custody;
-    std::vector<proto::Token> tokens_;  // of its holds, in order; under the custody's mutex
+    std::vector<proto::Token> tokens_;  // of its holds, ascending; under the custody's mutex
   };
 
-  // Moves the claim, once there is memory for it.
+  // Moves the claim only once there is memory for the hold.
   void add(ClaimPtr& claim, proto::Token token);
 
-  // The calling thread takes it for this handle. False where it was lost meanwhile.
+  // The calling thread takes the hold for this handle. False if it was lost meanwhile.
   bool adopt(proto::Token token, Handle* owner);
 
-  // The hold that the calling thread acquired last through this handle, else the last that anybody
-  // did.
+  // The hold that the calling thread acquired last through this handle, else the last that any
+  // thread did.
   std::optional<Hold> take(const Handle* owner);
 
-  // Any hold on that file; the last one acquired through some handle.
+  // Any hold on that file that was acquired through some handle; the last such one.
   std::optional<Hold> take(proto::FileId file);
 
-  // One that nobody has adopted.
+  // A hold that no handle has adopted.
   std::optional<Hold> take(proto::Token token);
 
-  // The token of what take() would take; 0 when there is none but lost ones.
+  // The token of what take() would take; 0 if there is none, or only lost ones.
   [[nodiscard]] proto::Token peek(const Handle* owner) const;
   [[nodiscard]] proto::Token peek(proto::FileId file) const;
 
-  // The tokens of all that are not lost, in the order of their grants.
+  // The tokens of all holds that are not lost, in the order of their grants.
   [[nodiscard]] std::vector<proto::Token> tokens() const;
   [[nodiscard]] bool holds_any() const;
 
-  // Shows that hold while nobody can take it out, so that its descriptor stays what it is. Not when
-  // it is gone or lost.
+  // Calls `look` with that hold while no one can take it out, so that its descriptor stays valid.
+  // Does nothing if the hold is gone or lost.
   void with(proto::Token token, const std::function<void(const Hold&)>& look) const;
 
-  // The kernel says that it is gone. Whose it was; null where nobody knows of it.
+  // The kernel says that the lock is gone. Returns the hold's owner; null if it has none, is not
+  // here, or was already lost.
   Handle* lose(proto::Token token) noexcept;
 
   // For fork: see fork_guard.hpp. The child drops what its parent holds, and unlocks nothing.
@@ -102,7 +103,7 @@ class Custody {
  private:
   struct Entry {
     Hold hold;
-    Handle* owner = nullptr;  // null: nobody yet
+    Handle* owner = nullptr;  // null: not adopted yet
   };
   using Holds = std::map<proto::Token, Entry>;
 
@@ -112,7 +113,7 @@ class Custody {
 
   mutable std::mutex mutex_;
   Holds holds_;
-  std::size_t lost_ = 0;  // of those in holds_
+  std::size_t lost_ = 0;  // how many of holds_ are lost
 };
 
 }  // namespace locket::client

@@ -11,7 +11,7 @@ namespace locket::client {
 std::expected<std::optional<proto::Seconds>, proto::Error> check_timeout(
     std::optional<double> seconds) {
   if (!seconds) return std::nullopt;
-  // Written so that NaN, which compares with nothing, fails too.
+  // Written so that NaN, which compares false with everything, fails too.
   if (*seconds >= 0 && *seconds <= proto::kMaxTimeoutSeconds) return proto::Seconds(*seconds);
   return std::unexpected(
       proto::Error{proto::Errc::invalid_params,

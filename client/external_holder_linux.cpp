@@ -27,7 +27,7 @@ std::optional<std::int64_t> number_in(std::string_view text) {
   return number;
 }
 
-// The names in a folder that are numbers.
+// The numeric names in a folder.
 std::vector<std::int64_t> numbers_in(const std::string& folder) {
   std::vector<std::int64_t> numbers;
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
@@ -44,7 +44,8 @@ class Search {
       : file_(file), daemon_pid_(daemon_pid), proc_(proc) {}
 
   std::optional<ExternalHolder> run() const {
-    // Who locked it has it still, mostly: then there is no need to look at every process.
+    // Usually the process that locked it still has it: then there is no need to look at every
+    // process.
     const auto locker = from_proc_locks();
     if (locker) {
       if (const auto mode = held_by(locker->pid)) return describe(locker->pid, *mode);
@@ -67,7 +68,7 @@ class Search {
     return std::nullopt;
   }
 
-  // The mode of a lock on the file that this process has an open descriptor for.
+  // The mode of a lock on the file through one of this process's open descriptors.
   std::optional<proto::Mode> held_by(std::int64_t pid) const {
     if (pid == daemon_pid_) return std::nullopt;
     const std::string folder = proc_ + '/' + std::to_string(pid);
@@ -83,8 +84,8 @@ class Search {
     return std::nullopt;
   }
 
-  // Btrfs and overlayfs show another device to statx(2) than the kernel's lock table does, so what
-  // agrees in all but that is looked at once more, by the descriptor itself.
+  // On Btrfs and overlayfs, statx(2) reports another device than the kernel's lock table, so a lock
+  // that differs only in the device is checked once more, through the descriptor itself.
   bool is_ours(const proto::FlockLine& lock, const std::string& descriptor) const {
     if (lock.file == file_) return true;
     if (lock.file.inode != file_.inode) return false;

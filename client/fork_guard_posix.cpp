@@ -23,7 +23,7 @@ void after_fork_in_child(Process& process) {
   process.custody.forget();
   process.herald.forget();
   process.parking.forget();
-  // A mutex is unlocked by whom it was locked by: the forking thread.
+  // A mutex must be unlocked by the thread that locked it: the forking thread.
   after_fork_in_parent(process);
 }
 

@@ -16,7 +16,7 @@ void Herald::set_callback(Owner owner, Callback callback) {
     callbacks_[owner] = std::make_shared<const Callback>(std::move(callback));
   } else {
     callbacks_.erase(owner);
-    // Another handle may come to be at its address.
+    // Another handle may later be at its address.
     std::erase_if(untold_, [&](const Loss& loss) { return loss.owner == owner; });
   }
   returned_->wait(lock, [&] { return called_ != owner || caller_ == std::this_thread::get_id(); });

@@ -1,9 +1,9 @@
-// Tells programs that a lock of theirs was lost: calls their callbacks, in a thread of its own that
-// lasts as long as there is something to tell. Whoever learns of the loss may be a thread of the
-// program's that waits for another lock, or the keeper, which must not wait for anybody's callback.
+// Tells programs that one of their locks was lost: calls their callbacks, in its own thread, which
+// lasts as long as there is something to tell. The loss may be detected by one of the program's
+// threads that waits for another lock, or by the keeper, which must not wait for a callback.
 //
-// Owned by Process (process.hpp). Thread-safe. Its mutex is the last in the order of mutexes, and
-// is not held while a callback runs, so that one may call anything.
+// Owned by Process (process.hpp). Thread-safe. Only the parking's mutex comes after its own in the
+// order of mutexes. Its mutex is not held while a callback runs, so a callback may call anything.
 
 #pragma once
 
@@ -29,26 +29,26 @@ class Herald {
   Herald(const Herald&) = delete;
   Herald& operator=(const Herald&) = delete;
 
-  // Replaces the handle's callback; an empty one is none. When it returns, no call of the earlier
-  // one is under way but the caller's own.
+  // Replaces the handle's callback; an empty one means none. When it returns, no call of the
+  // earlier callback is in progress, except one that the caller itself is in.
   void set_callback(Owner owner, Callback callback);
 
-  // One lost lock and the handle that it was acquired through, in a list: made before the loss is
-  // noted anywhere, it takes no memory later.
+  // One lost lock and the handle it was acquired through, as a list: made before the loss is
+  // recorded anywhere, so that reporting it needs no memory.
   struct Loss {
     Owner owner = nullptr;
     proto::Token token = 0;
   };
   using Losses = std::list<Loss>;
 
-  // Has the handles' callbacks called, where they have one.
+  // Has the handles' callbacks called, for those that have one.
   void announce(Losses losses) noexcept;
 
-  // Whether no thread could be started for what there is to tell; and another attempt.
+  // Whether no thread could be started to report what is pending; and another attempt to start it.
   [[nodiscard]] bool is_stuck();
   void try_again();
 
-  // For fork: see fork_guard.hpp. The child keeps the callbacks and none of the calls.
+  // For fork: see fork_guard.hpp. The child keeps the callbacks and drops the pending calls.
   void lock() { mutex_.lock(); }
   void unlock() { mutex_.unlock(); }
   void forget();
@@ -64,7 +64,7 @@ class Herald {
   bool running_ = false;
   Owner called_ = nullptr;  // whose callback runs
   std::thread::id caller_;  // and in which thread
-  // On the heap, since a forked child must leave one alone on which others slept.
+  // On the heap, since a forked child must not destroy one on which other threads slept.
   std::unique_ptr<std::condition_variable> returned_ = std::make_unique<std::condition_variable>();
 };
 

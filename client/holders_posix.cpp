@@ -127,7 +127,7 @@ std::string duration_text(double seconds) {
   constexpr double kMinute = 60;
   constexpr double kHour = 60 * kMinute;
   constexpr double kDay = 24 * kHour;
-  // A unit begins with two of its kind, so that its number is never far off.
+  // Each unit starts at two, so that rounding never distorts much.
   if (seconds < 9.95) return fmt::format("{:.1f} s", std::max(seconds, 0.0));
   if (seconds < 2 * kMinute) return fmt::format("{:.0f} s", seconds);
   if (seconds < 2 * kHour) return fmt::format("{:.0f} min", seconds / kMinute);

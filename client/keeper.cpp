@@ -10,7 +10,7 @@
 namespace locket::client {
 namespace {
 
-// For a buffer of 2 KiB and the reading of one line, many times over.
+// For a 2 KiB buffer and the parsing of one line, many times over.
 constexpr std::size_t kStack = std::size_t{256} << 10;
 
 }  // namespace
@@ -62,7 +62,7 @@ void Keeper::keep() {
   ended_.notify_all();
 }
 
-// The program that has a lock must not end because there is no memory to tell of it.
+// A program that holds a lock must not end because there is no memory to tell a daemon of it.
 Watch Keeper::do_what_is_due() {
   try {
     return connection_.keep_claims();

@@ -1,14 +1,14 @@
-// The thread that watches over what this process has to lose: asleep until the daemon goes away,
-// then sees to it that a new one learns of every claim (C9).
+// The thread that guards this process's claims: sleeps until the daemon goes away, then makes sure
+// that a new one is told of every claim (C9).
 //
 //     sleeps ──▶ the daemon hangs up ──▶ connects again ──▶ claims are told again ──▶ sleeps
-//                                          ▲    │ nobody there
+//                                          ▲    │ no daemon there
 //                                          └────┘ 1, 2, 4 ... 100 ms
 //
-// Part of Connection, which does the work in its turns; here is only the thread. Neither data for
-// others nor the passing of time wakes it, unless a file is parked: a process that holds a lock
-// under a healthy daemon costs nothing. All but the thread itself is called under the connection's
-// mutex.
+// Part of Connection, which does the work in the keeper's turns; here is only the thread. Unless a
+// file is parked, neither replies for other threads nor the passing of time wake it: a process that
+// holds a lock under a healthy daemon costs nothing. Everything except the thread itself is called
+// under the connection's mutex.
 
 #pragma once
 
@@ -38,18 +38,18 @@ class Keeper {
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
 
-  // Starts the thread where there is none. Where the system has no room for one there is none, and
-  // whoever waits does its work.
+  // Starts the thread if there is none. If the system has no room for one, the threads that wait do
+  // its work.
   void start();
   [[nodiscard]] bool is_running() const { return running_; }
 
   // There is something new to watch.
   void alert() const;
 
-  // Ends the thread and waits for its end.
+  // Ends the thread and waits until it has ended.
   void stop(std::unique_lock<std::mutex>& lock);
 
-  // In a forked child, which has no such thread.
+  // In a forked child, which does not have this thread.
   void forget();
 
  private:

@@ -127,17 +127,17 @@ proto::Token Lock::token() const {
   return known_token();
 }
 
-// While no daemon can tell of a lock that was unlocked by force, the kernel is asked (C6).
+// While no daemon can report a lock that was unlocked by force, the kernel is asked (C6).
 void Lock::look_for_losses() const noexcept try {
   if (!process_.connection.is_in_doubt()) return;
   while (const proto::Token token = known_token()) {
     if (!is_lock_lost(process_.custody, token)) return;
     lose_hold(token, process_.custody, process_.herald);
-    // It may have this one in its books already, and others would wait for it.
+    // A daemon may already have this hold on record, and others would wait for it.
     process_.connection.notify(proto::Release{token});
   }
 } catch (const std::bad_alloc&) {
-  return;  // then it is not known to be lost, and the next daemon will tell
+  return;  // then the loss stays unknown, and the next daemon will report it
 }
 
 proto::Token Lock::known_token() const {

@@ -1,7 +1,7 @@
 // A handle on the lock of one file: what locket.h shows as locket_lock.
 //
-// Owned by the program. Thread-safe but for its destruction. Every handle on the same file is the
-// same lock (C5), since who holds what is known to the process's Custody and not to the handle.
+// Owned by the program. Thread-safe except for its destruction. All handles on the same file are
+// the same lock (C5), since holds are recorded in the process's Custody and not in the handle.
 
 #pragma once
 
@@ -21,7 +21,7 @@ namespace locket::client {
 
 class Lock {
  public:
-  // `path` is bytes; made absolute here, by the working directory of now.
+  // `path` is bytes; made absolute here, relative to the current working directory.
   static std::expected<std::unique_ptr<Lock>, proto::Error> make(
       const std::string& path, Process& process = client::process());
 
@@ -30,36 +30,37 @@ class Lock {
   Lock(const Lock&) = delete;
   Lock& operator=(const Lock&) = delete;
 
-  // Blocks until the lock is had or the timeout (none: for ever; checked by check_timeout) is over.
+  // Blocks until the lock is acquired or the timeout (none: forever; checked by check_timeout) is
+  // over.
   std::expected<proto::Token, proto::Failure> acquire(proto::Mode mode,
                                                       std::optional<proto::Seconds> timeout);
 
-  // The same in steps, for who wants to do something while waiting: wait on the Acquisition, which
-  // must end before this does.
+  // The same in steps, for a caller that wants to do something while waiting: wait on the
+  // Acquisition, which must end before this handle does.
   std::expected<Acquisition, proto::Failure> begin(proto::Mode mode,
                                                    std::optional<proto::Seconds> timeout);
 
-  // Errc::not_held when there is nothing to release, Errc::lost when what there was is lost: once.
+  // Errc::not_held if there is nothing to release; Errc::lost, once, if the hold has been lost.
   // Never blocks on the daemon.
   std::expected<void, proto::Error> release();
 
-  // The fencing token of what release() would release; 0 when there is none. Never blocks on the
+  // The fencing token of what release() would release; 0 if there is nothing. Never blocks on the
   // daemon.
   [[nodiscard]] proto::Token token() const;
 
   // Makes what release() would release outlive an exec in this process: the daemon keeps it until
-  // the process ends, and the descriptor is inherited. `command` (bytes, may be empty) is what
-  // others are shown from then on. Blocks for kPatience at most.
+  // the process ends, and the descriptor is inherited. From then on others are shown `command`
+  // (bytes, may be empty). Blocks for kPatience at most.
   struct Kept {
     proto::Token token = 0;
-    int descriptor = -1;  // stays this process's custody's
+    int descriptor = -1;  // still owned by this process's custody
   };
   std::expected<Kept, proto::Error> keep_across_exec(std::string_view command);
 
-  // Called when a lock that was acquired through this handle is lost: see Herald.
+  // The callback runs when a lock that was acquired through this handle is lost: see Herald.
   void on_lost(Herald::Callback callback);
 
-  // As bytes; Errc::invalid_params when it is too long.
+  // As bytes; Errc::invalid_params if it is too long.
   std::expected<void, proto::Error> set_reason(std::string_view reason);
 
   [[nodiscard]] const std::string& path() const { return path_; }

@@ -11,8 +11,8 @@
 namespace locket::client {
 namespace {
 
-// The file, but not the open file that has its lock: a child that is forked meanwhile may get a
-// copy (C10).
+// The file, but not the open file description that has its lock, because a child forked meanwhile
+// may get a copy (C10).
 proto::Descriptor place_of(int fd) {
   const std::string link = fmt::format("/proc/thread-self/fd/{}", fd);
   return proto::Descriptor(::open(link.c_str(), O_PATH | O_CLOEXEC));

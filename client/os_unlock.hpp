@@ -7,8 +7,8 @@
 namespace locket::client {
 
 // Unlocks the open file description and closes this descriptor of it. Unlocking ends the lock for
-// all copies, which closing does only with the last of them: the daemon has one, and a forked child
-// may. Harmless where nothing is locked. Cannot fail.
+// all copies, which closing would do only with the last one: the daemon has a copy, and a forked
+// child may. Harmless if nothing is locked. Cannot fail.
 void os_unlock(proto::Descriptor descriptor);
 
 // The same without closing it.

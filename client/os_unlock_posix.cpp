@@ -11,7 +11,7 @@ void os_unlock(proto::Descriptor descriptor) {
 }
 
 void os_unlock_open(int descriptor) {
-  // EINTR only from network and user-space file systems.
+  // EINTR comes only from network and user-space file systems.
   while (::flock(descriptor, LOCK_UN) != 0 && errno == EINTR) {
   }
 }

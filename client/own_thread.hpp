@@ -1,4 +1,4 @@
-// Threads of the library's own.
+// The library's own threads.
 
 #pragma once
 
@@ -6,8 +6,9 @@
 
 namespace locket::client {
 
-// Starts a thread that nobody joins, with all signals blocked: handlers are for the program's own
-// threads. `stack` bytes, 0 for the usual size. False where the system has no room for one.
+// Starts a thread that is never joined, with all signals blocked: handlers are for the program's
+// own threads. `stack` is in bytes, 0 for the usual size. False if the system has no room for a
+// thread.
 [[nodiscard]] bool start_thread(std::size_t stack, void* (*body)(void*), void* argument);
 
 // What debuggers and top(1) show; 15 bytes at most.

@@ -10,7 +10,7 @@ bool start_thread(std::size_t stack, void* (*body)(void*), void* argument) {
   if (::pthread_attr_init(&attributes) != 0) return false;
   ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   if (stack != 0) ::pthread_attr_setstacksize(&attributes, stack);
-  // A thread begins with its maker's mask.
+  // A thread inherits its creator's mask.
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);

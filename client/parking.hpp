@@ -4,18 +4,19 @@
 //                                        │ not taken for kIdle
 //                                        └──▶ closed here and in the daemon
 //
-// Who takes a lock again and again would pass its descriptor each time, for the daemon to look at
-// and to close again. So both keep it open between, and the acquire names it (PROTOCOL.md,
-// "Parking"). A program that takes a lock now and then parks nothing: whatever it has released may
-// be unmounted at once.
+// A client that takes the same lock repeatedly would pass its descriptor each time, and the daemon
+// would examine and close it each time. So both sides keep the file open between holds, and the
+// next acquire names it (PROTOCOL.md, "Parking"). A program that takes a lock only now and then
+// parks nothing: the file system of what it has released can be unmounted at once.
 //
 // Owned by Process (process.hpp). Thread-safe, never blocks; its mutex is taken last.
 //
 // Invariants:
-//  1. A parked file is local and unlocked, and nobody but the next claim of its handle uses it: no
-//     forked child has a copy, who would share the locks to come. Children close what they find in
-//     one of this library's tables; what was in none while somebody forked is not parked any more.
-//  2. While any file is parked, the keeper comes to look for what is idle.
+//  1. A parked file is local and unlocked, and only the next claim of its handle uses it: no forked
+//     child keeps a copy, through which it would share later locks. A child closes the files it
+//     finds in one of this library's tables; a file that was in none of them during a fork is not
+//     parked any more.
+//  2. While any file is parked, the keeper looks for idle ones.
 //  3. No more are parked than the daemon has room for.
 
 #pragma once
@@ -39,15 +40,15 @@ struct ParkedFile {
   proto::Descriptor descriptor;
   proto::LockFile::State state;
   proto::Token token = 0;     // of the hold after which it was parked, by which the daemon knows it
-  std::uint64_t session = 0;  // of the connection; on others it means nothing
+  std::uint64_t session = 0;  // of the connection; meaningless on any other
 };
 
 class Parking {
  public:
-  // Between two looks: a file stays for one to two of these.
+  // Between two looks: a file stays parked for one to two of these.
   static constexpr std::chrono::milliseconds kIdle{100};
 
-  // Of one handle, for one file. It must be empty()ed before it ends.
+  // Belongs to one handle, for one file. It must be empty()ed before it ends.
   class Place {
    public:
     Place() = default;
@@ -57,8 +58,8 @@ class Parking {
    private:
     friend Parking;
     std::optional<ParkedFile> file_;
-    bool idle_ = false;              // since the last look
-    std::optional<TimePoint> last_;  // when an attempt began
+    bool idle_ = false;              // not used since the last look
+    std::optional<TimePoint> last_;  // when the last attempt began
     TimePoint barred_until_{};
   };
 
@@ -66,25 +67,26 @@ class Parking {
   struct Beginning {
     std::optional<ParkedFile> file;
     bool park = false;
-    std::uint64_t forks = 0;  // so far, with those under way
+    std::uint64_t forks = 0;  // so far, including those in progress
   };
   Beginning begin(Place& place, TimePoint now);
 
-  // Refused where there is no room, or somebody has forked since there were so many `forks`: then
-  // the file stays the caller's. With the first one, the keeper is to look from now on.
+  // Refused if there is no room, or if the process has forked since `forks` was read: then the file
+  // stays the caller's. After parked_first, the caller must have the keeper look from now on.
   enum class Put { refused, parked, parked_first };
   Put put(Place& place, ParkedFile& file, std::uint64_t forks) noexcept;
 
-  // Nothing is parked there for a while: it would be of no use.
+  // Parks nothing there for a while, because it would be of no use.
   void bar(Place& place, TimePoint now);
 
   std::optional<ParkedFile> empty(Place& place);
 
-  // Closes what has been idle since the last look, each after it has been shown; if that throws,
-  // the rest stays for the next look. False where nothing is parked: no more looks, then.
+  // Closes what has been idle since the last look, each file after it has been shown; if that
+  // throws, the rest stays for the next look. False if nothing is parked: then no more looks are
+  // needed.
   bool close_idle(const std::function<void(const ParkedFile&)>& show);
 
-  // Of this process, while the library was there.
+  // Forks of this process since the library was loaded.
   [[nodiscard]] std::uint64_t forks() const { return forks_; }
 
   // For fork: see fork_guard.hpp. The child closes its copies.
@@ -103,7 +105,7 @@ class Parking {
   std::optional<ParkedFile> take(Place& place);
 
   std::mutex mutex_;
-  std::vector<Place*> taken_;  // those with a file
+  std::vector<Place*> taken_;  // the places that have a file
   bool watched_ = false;
   std::atomic<std::uint64_t> forks_ = 0;
 };

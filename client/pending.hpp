@@ -1,7 +1,7 @@
 // Where a call waits for its answer: the inside of connection.hpp's Pending.
 //
-// Owned by its Pending, known to the connection until it is answered or given up; all of it under
-// the connection's mutex.
+// Owned by its Pending, and known to the connection until it is answered or abandoned; all of it
+// under the connection's mutex.
 
 #pragma once
 
@@ -17,7 +17,7 @@
 
 namespace locket::client {
 
-// Takes none to make.
+// Making it needs no memory.
 inline proto::Failure no_memory(proto::Errc code = proto::Errc::internal_error) noexcept {
   return {{code, "out of memory", ENOMEM}, std::nullopt};
 }
@@ -26,16 +26,16 @@ struct Pending::Slot {
   Slot() = default;
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
-  // Whatever ends a claim but its becoming a Hold unlocks its file: a daemon that died may have
-  // locked it already, and a forked child may have another copy of the descriptor.
+  // A claim that ends in any way other than becoming a Hold unlocks its file: a daemon that died
+  // may have locked it already, and a forked child may have another copy of the descriptor.
   ~Slot() {
     if (claim) os_unlock(std::move(claim->descriptor));
   }
 
   proto::RequestId id = 0;
   std::optional<proto::Answer> answer;
-  bool waiting = false;  // somebody is in wait()
-  Sleeper sleeper;       // of who has slept as a follower; null: nobody has
+  bool waiting = false;  // a thread is in wait()
+  Sleeper sleeper;       // of the thread that has slept as a follower; null: none has
 
   ClaimPtr claim;                   // of a call for a lock
   std::uint64_t first_session = 0;  // on which the claim was told, or is to be; 0: none yet

@@ -10,11 +10,11 @@
 namespace locket::client {
 namespace {
 
-// Never destroyed: see the header. Not a static of process() itself: a child that is forked while
-// another thread is making it would wait for that thread for ever.
+// Never destroyed: see the header. Not a static of process() itself: a child forked while another
+// thread is constructing it would wait for that thread forever.
 std::atomic<Process*> kept = nullptr;
 
-// What this thread has locked for the fork that it is in.
+// What this thread has locked for the fork in progress.
 thread_local Process* locked = nullptr;
 
 void prepare() {
@@ -30,7 +30,7 @@ void in_child() {
   if (locked != nullptr) {
     after_fork_in_child(*locked);
   } else {
-    kept = nullptr;  // made by another thread since prepare(), in whatever state
+    kept = nullptr;  // another thread made it since prepare(), so its state is unknown
   }
 }
 

@@ -1,4 +1,4 @@
-// What this process is called, for the daemon to show where it cannot see that itself.
+// This process's name, for the daemon to show if it cannot see that itself.
 
 #pragma once
 

@@ -17,7 +17,7 @@ struct Attempt {
   std::string reason;
 };
 
-// "A or B (No such file or directory)", or each with a reason of its own where they differ.
+// "A or B (No such file or directory)", or each with its own reason if they differ.
 std::string list_of(const std::vector<Attempt>& attempts) {
   std::string text;
   for (std::size_t i = 0; i < attempts.size(); ++i) {
@@ -31,7 +31,7 @@ std::string list_of(const std::vector<Attempt>& attempts) {
   return text;
 }
 
-// About the last socket, commonly the machine's.
+// About the last socket, usually the machine's.
 const char* what_to_do(int os_error) {
   return os_error == EACCES ? "ask its owner to let you in"
                             : "start one with `locketd` or `systemctl start locketd.socket`";
@@ -59,8 +59,8 @@ std::expected<Found, proto::Error> find_daemon(const std::vector<std::string>& s
                       std::strerror(error.os_error)),
           error.os_error});
     }
-    // On to the next for every reason, not only for a missing socket: XDG_RUNTIME_DIR is often that
-    // of another user (su), where one may not even look.
+    // Try the next one after any error, not only for a missing socket: XDG_RUNTIME_DIR is often
+    // another user's (su), which this process may not even search.
     attempts.push_back({path, error.os_error,
                         error.os_error != 0 ? std::strerror(error.os_error) : error.message});
   }

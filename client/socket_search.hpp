@@ -18,8 +18,8 @@ struct Found {
   std::string path;
 };
 
-// The first socket that takes a connection. Error::os_error is EAGAIN where a daemon lives but its
-// backlog is full, which is worth another try; else the error (Errc::no_daemon) tells what was
+// The first socket that accepts a connection. Error::os_error is EAGAIN if a daemon is there but
+// its backlog is full, which is worth a retry; otherwise the error (Errc::no_daemon) says what was
 // tried and what to do.
 std::expected<Found, proto::Error> find_daemon(const std::vector<std::string>& sockets);
 

@@ -1,5 +1,5 @@
-// Wakes threads when the mutex has been given up: who is woken before finds it locked, and sleeps
-// again. 16 threads of one process get 10% more pairs with it (2 virtual CPUs, Linux 6.18).
+// Wakes threads after the mutex has been released: a thread woken earlier finds it locked, and
+// sleeps again. 16 threads of one process get 10% more pairs with it (2 virtual CPUs, Linux 6.18).
 
 #pragma once
 
@@ -12,13 +12,13 @@
 
 namespace locket::client {
 
-// Shared, since who is to be woken may wake by himself before that, and be gone.
+// Shared, since the thread to be woken may wake by itself before that, and be gone.
 using Sleeper = std::shared_ptr<std::condition_variable>;
 
-// Made, used and destroyed by one thread, which has the lock then.
+// Made, used and destroyed by one thread, which holds the lock at those times.
 class WakeCalls {
  public:
-  // From now until they are made, they are where `place` points to.
+  // Until the calls are made, `place` points to this object.
   WakeCalls(std::unique_lock<std::mutex>& lock, WakeCalls*& place) : lock_(lock), place_(place) {
     place_ = this;
   }

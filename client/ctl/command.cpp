@@ -27,7 +27,7 @@ std::optional<std::string> unknown_command(const CLI::App& app, const Words& arg
 }
 
 void complain(std::string_view text) {
-  // Where nobody can be told, the exit status still tells: fmt::print would throw.
+  // If standard error is unusable, the exit status still tells: fmt::print would throw.
   const std::string line = fmt::format("locketctl: {}\n", text);
   std::fwrite(line.data(), 1, line.size(), stderr);
 }

@@ -25,7 +25,7 @@ struct DoctorOptions {
 
 void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);  // what comes next may take its time
+  std::fflush(stdout);  // the next step may take a while
 }
 
 int examine_all(const DoctorOptions& options) {

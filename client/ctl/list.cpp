@@ -38,7 +38,7 @@ std::expected<Locks, proto::Error> all_locks() {
   return group_by_lock(std::move(*rows));
 }
 
-// One lock or none. What the daemon does not know may still be locked by others.
+// One lock or none. A lock that the daemon does not know may have an external holder.
 std::expected<Locks, proto::Error> lock_of(const std::string& path) {
   const auto file = proto::identify(path);
   if (!file) {

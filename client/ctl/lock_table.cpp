@@ -55,13 +55,13 @@ std::vector<Line> lines_of(const std::vector<ListedLock>& locks) {
     for (const Row& row : lock.waiters) lines.push_back(line_of(row));
   }
   for (Line& line : lines) {
-    // Escaped by the daemon; but it may be somebody else's daemon.
+    // Escaped by the daemon, but that daemon may be another user's.
     for (std::string& cell : line) cell = proto::printable(cell);
   }
   return lines;
 }
 
-// Characters, not bytes: all but the continuation bytes of UTF-8.
+// Characters, not bytes: counts all bytes but the continuation bytes of UTF-8.
 std::size_t width_of(std::string_view text) {
   return static_cast<std::size_t>(std::ranges::count_if(
       text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));

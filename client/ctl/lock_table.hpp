@@ -1,5 +1,5 @@
-// What `locketctl list` shows: the daemon's rows put together by lock, with what only the caller
-// can find out (user names, external holders), and its two forms.
+// What `locketctl list` shows: the daemon's rows grouped by lock, plus what only the caller can
+// find out (user names, external holders), in its two formats.
 
 #pragma once
 
@@ -17,9 +17,9 @@ struct ListedLock {
   std::string path;  // escaped
   locket::proto::FileId file;
   std::vector<locket::proto::Row> holders;
-  std::vector<locket::proto::Row> waiters;  // in the order of the queue
-  bool external = false;                    // held by a process without the daemon
-  std::optional<locket::client::ExternalHolder> external_holder;  // as far as one may look
+  std::vector<locket::proto::Row> waiters;                        // in queue order
+  bool external = false;                                          // there is an external holder
+  std::optional<locket::client::ExternalHolder> external_holder;  // if it could be found
 };
 
 // Rows of one lock stay together and in order.

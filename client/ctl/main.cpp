@@ -36,14 +36,14 @@ int run(int argc, char** argv) {
   }
   const locketctl::Words words = locketctl::split_words(app, arguments);
   try {
-    std::ranges::reverse(arguments);  // as CLI11 wants them
+    std::ranges::reverse(arguments);  // the order that CLI11 expects
     app.parse(arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     locketctl::complain(locket::proto::complaint(app, error));
     return EX_USAGE;
   }
-  // The library would look no further than that there is no daemon.
+  // Checked here, since the library would report only that there is no daemon.
   const auto given = locket::proto::check_socket_path(locket::proto::socket_candidates().front());
   if (!given) {
     locketctl::complain("LOCKET_SOCKET: " + given.error().message);
@@ -52,7 +52,7 @@ int run(int argc, char** argv) {
   return action(words);
 }
 
-// Output that did not arrive, as on a full disk, must not look like an empty list.
+// Lost output, for instance on a full disk, must not look like an empty list.
 int written(int status) {
   std::cout.flush();  // CLI11's help texts
   if (std::cout && std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;

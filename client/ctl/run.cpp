@@ -32,15 +32,15 @@ namespace proto = locket::proto;
 using proto::Error;
 using proto::Failure;
 
-// As shells do: a command that cannot be run, and one that is not there.
+// As in shells: a command that cannot be run, and one that is not found.
 constexpr int kCannotExecute = 126;
 constexpr int kNotFound = 127;
-// How long to wait in silence.
+// How long to wait before saying so.
 constexpr std::chrono::seconds kSilence{2};
 
 struct RunOptions {
   bool shared = false;
-  bool exclusive = false;  // the default: said for clarity
+  bool exclusive = false;  // the default, for those who state it
   bool at_once = false;
   bool verbose = false;
   std::optional<std::string> wait;
@@ -89,7 +89,7 @@ std::unexpected<Error> wrong(std::string text) {
   return std::unexpected(Error{proto::Errc::invalid_params, std::move(text)});
 }
 
-// `name` is that of the option or variable.
+// `name` is the option or variable it comes from.
 std::expected<std::optional<proto::Seconds>, Error> seconds_from(const std::string& text,
                                                                  std::string_view name) {
   double seconds = 0;
@@ -98,7 +98,7 @@ std::expected<std::optional<proto::Seconds>, Error> seconds_from(const std::stri
     return wrong(fmt::format("{} takes a number of seconds, such as 2.5, not {}", name,
                              proto::in_quotes(text)));
   }
-  // Which does not tell whether it is too large or next to nothing.
+  // from_chars does not tell a number too large from one next to zero.
   if (error == std::errc::result_out_of_range) seconds = std::strtod(text.c_str(), nullptr);
   return client::check_timeout(seconds);
 }
@@ -144,7 +144,7 @@ client::Acquisition::Outcome wait_for(client::Acquisition& attempt, client::Lock
   return std::move(*attempt.wait());
 }
 
-// What the options and the environment say of the wait and its failure.
+// What the options and the environment say about the wait and its failure.
 struct Wish {
   std::optional<proto::Seconds> timeout;
   int conflict_status = 1;
@@ -182,8 +182,8 @@ std::string why_not(const std::string& command, int error) {
                          : std::strerror(error));
 }
 
-// Returns only when it fails. The command inherits the descriptor and so a copy of the kernel lock,
-// and the daemon has been asked to keep its own until this process ends.
+// Returns only on failure. The command inherits the descriptor and with it a share in the kernel's
+// lock, and the daemon has been asked to keep its own until this process ends.
 int become(const RunOptions& options, const client::Lock& lock, proto::Token token) {
   ::setenv("LOCKET_TOKEN", std::to_string(token).c_str(), 1);
   ::setenv("LOCKET_PATH", lock.path().c_str(), 1);

@@ -13,7 +13,7 @@ namespace {
 constexpr unsigned kPairs = 300;
 constexpr std::chrono::milliseconds kBetween{1};
 
-// Threads that compute, two for each processor, so that who is woken has to be let in.
+// Threads that compute, two per processor, so that a woken thread must wait for a processor.
 class Others {
  public:
   Others() {
@@ -29,7 +29,7 @@ class Others {
   std::vector<std::jthread> threads_;
 };
 
-// Somebody who takes a lock now and then.
+// A process that takes a lock now and then.
 class Visitor {
  public:
   Visitor(Run& run, const std::string& kind, std::string who)
@@ -37,7 +37,7 @@ class Visitor {
     figures_.who = std::move(who);
   }
 
-  // Counts by the mean: what is seldom late is late by much.
+  // Each turn counts by its mean: what is seldom late is late by much.
   void take_turn(unsigned pairs) {
     Samples samples;
     for (unsigned left = pairs; left > 0; --left) {

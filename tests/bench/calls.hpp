@@ -1,7 +1,7 @@
-// How often processes call the kernel, or malloc(3): perf_event_open(2), with a tracepoint and a
-// probe on the C library.
+// Counts how often processes call the kernel or malloc(3): perf_event_open(2), with a tracepoint
+// and a probe on the C library.
 //
-// Owned by who counts. Counting takes time itself, so that times are measured without it.
+// Owned by the code that counts. Counting itself takes time, so times are measured without it.
 
 #pragma once
 
@@ -19,8 +19,8 @@ class Calls {
  public:
   enum class To : std::uint8_t { kernel, malloc };
 
-  // From now on, by the threads that they have now. None where that is not permitted (as root it
-  // is, mostly), or there is no tracefs.
+  // From now on, in the threads that these processes have now. None if that is not permitted (root
+  // usually may), or there is no tracefs.
   static std::optional<Calls> count(To what, const std::vector<pid_t>& processes);
 
   [[nodiscard]] std::uint64_t so_far() const;

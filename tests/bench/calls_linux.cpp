@@ -29,7 +29,7 @@ std::optional<perf_event_attr> calls_to_kernel() {
   return event;
 }
 
-// In the C library that is ours too.
+// In this process's C library, which the counted processes share.
 std::optional<perf_event_attr> calls_to_malloc() {
   const auto type = number_in<std::uint32_t>("/sys/bus/event_source/devices/uprobe/type");
   const void* const function = ::dlsym(RTLD_DEFAULT, "malloc");

@@ -67,7 +67,7 @@ Contestant::Contestant(Run& run, const std::string& kind, std::string who)
   constexpr unsigned kToWarmUp = 100;
   figures_.who = std::move(who);
   worker_.pairs(kToWarmUp);
-  // After that, since PostgreSQL has a process for each connection.
+  // Only now, since PostgreSQL has a process for each connection.
   servers_ = servers_of(run, kind);
 }
 

@@ -1,5 +1,4 @@
-// Sides that take turns: A B A B, so that what slows the machine down for a while slows all of
-// them.
+// Sides that take turns, A B A B, so that whatever slows the machine for a while slows all of them.
 
 #pragma once
 
@@ -16,23 +15,23 @@
 
 namespace locket::bench {
 
-// One worker and its service, and what pairs they have done.
+// One worker and its service, and the pairs they have done.
 class Contestant {
  public:
-  // `who` it is in tables. Its service is one of the run's; "flock" has none.
+  // `who` is its name in tables. Its service is one of the run's; "flock" has none.
   Contestant(Run& run, const std::string& kind, std::string who);
 
   void take_turn(unsigned pairs);
 
-  // How many of those calls a pair takes, on either side. None where they cannot be counted.
+  // How many such calls a pair takes, on either side. None if they cannot be counted.
   struct CallsOfPair {
     double client = 0;
     double server = 0;
   };
   std::optional<CallsOfPair> count_calls(Calls::To what, unsigned pairs);
 
-  // Where client and server run. The kernel by itself puts them on one processor or on two, as it
-  // finds the machine; on two, each message has to wake another one.
+  // Where client and server run. Left alone, the kernel puts them on one processor or two,
+  // depending on the machine's state; on two, each message has to wake another processor.
   void keep_on(unsigned clients_processor, unsigned servers_processor);
   void let_loose();
 
@@ -46,7 +45,7 @@ class Contestant {
   std::vector<pid_t> servers_;
 };
 
-// Where it ends, this process and those that it starts may be on all processors again.
+// On destruction, this process, and those it starts from then on, may use all processors again.
 class OnOneProcessor {
  public:
   OnOneProcessor();
@@ -61,11 +60,11 @@ class OnOneProcessor {
 void keep_on(const std::vector<pid_t>& processes, unsigned processor);
 void let_loose(const std::vector<pid_t>& processes);
 
-// The server that a kind of locker wants, and a name for its lock that is not taken yet.
+// The server that a kind of locker needs, and an unused name for its lock.
 std::string server_of(Run& run, const std::string& kind);
 std::string fresh_name(Run& run);
 
-// "CPU 11.2 + 9.8 µs, switches 1.0 + 1.0": an operation's, client's and server's.
+// "CPU 11.2 + 9.8 µs, switches 1.0 + 1.0": an operation's cost, client + server.
 std::string described_usage(const Figures& figures);
 
 }  // namespace locket::bench

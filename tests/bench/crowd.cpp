@@ -51,7 +51,7 @@ Carousel::Carousel(const std::string& socket, std::string path, unsigned waiters
   for (unsigned i = 1; i <= waiters; ++i) board(i % 2);
 }
 
-// The daemon has heard it when this returns: of two sessions it may hear either first.
+// The daemon has read the request when this returns: of two sessions it may read either first.
 void Carousel::board(unsigned session) {
   queue_.push_back({session, sessions_[session].acquire(path_)});
   sessions_[session].call("status");

@@ -1,5 +1,5 @@
-// Sessions by the thousand, and locks and waits by the ten thousand: raw ones in this process,
-// since only the daemon's side of them is of interest.
+// Thousands of sessions, and tens of thousands of locks and waits: raw ones in this process, since
+// only the daemon's side of them matters.
 
 #pragma once
 
@@ -13,20 +13,20 @@
 
 namespace locket::bench {
 
-// Owned by a case; its end is that of all it has.
+// Owned by a case; destroying it ends all its sessions.
 class Crowd {
  public:
   explicit Crowd(std::string socket) : socket_(std::move(socket)) {}
 
   void connect(unsigned sessions);
 
-  // Each lock on a file of its own in that folder.
+  // Each lock on its own file in that folder.
   void hold(const std::string& folder, unsigned locks);
 
-  // Behind one holder, of the crowd too.
+  // Behind one holder, which also belongs to the crowd.
   void wait(const std::string& path, unsigned waiters, const test::Json& params);
 
-  // Until the daemon has seen to all of it.
+  // Waits until the daemon has handled all of it.
   void settle();
 
  private:
@@ -36,7 +36,8 @@ class Crowd {
   std::deque<test::RawClient> sessions_;
 };
 
-// A lock that goes from waiter to waiter, each of which then waits again: always as many.
+// A lock that goes from waiter to waiter, each of which then waits again, so that their number
+// stays the same.
 class Carousel {
  public:
   Carousel(const std::string& socket, std::string path, unsigned waiters);
@@ -53,14 +54,14 @@ class Carousel {
   };
 
   std::string path_;
-  std::deque<test::RawClient> sessions_;  // two, so that a grant goes to another than the release
+  std::deque<test::RawClient> sessions_;  // two: the one that releases is not the one granted
   std::deque<Place> queue_;
   Place holder_;
   test::Token token_ = 0;
 };
 
-// The part of RawClient's work in a process of its own, which can be killed: `hold SOCKET FOLDER N`
-// opens so many sessions with a lock each, says so, and waits for its end.
+// The part of RawClient's work that runs in a separate process, which can be killed: `hold SOCKET
+// FOLDER N` opens N sessions with a lock each, says so, and waits to be killed.
 int hold_many(const std::vector<std::string>& words);
 
 }  // namespace locket::bench

@@ -31,7 +31,7 @@ void measure_waiters(Run& run) {
   run.add(compared("waiters_flat", Goal::at_most, kFlat, ours, theirs));
 }
 
-// Pairs at a daemon that has much else to remember, beside one that has nothing.
+// Pairs at a daemon with much other state, beside one with none.
 void compare_pairs(Run& run, const char* name, const std::string& what, const Service& full,
                    const Service& empty) {
   Worker with("locket", full.server(), fresh_name(run));
@@ -68,8 +68,7 @@ void measure_timers(Run& run) {
 
 }  // namespace
 
-// What grows is the daemon's work; whether a message finds the other processor asleep would hide
-// it.
+// What would grow is the daemon's work; the cost of waking a sleeping processor would hide it.
 void measure_flatness(Run& run) {
   const OnOneProcessor here;
   measure_waiters(run);

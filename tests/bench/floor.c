@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* As long as what locketd and its library say. */
+/* As long as the messages of locketd and its library. */
 enum { REQUEST_SIZE = 120, REPLY_SIZE = 80, NOTICE_SIZE = 80 };
 enum { ACQUIRE = 'A', RELEASE = 'R', PING = 'P' };
 enum { MOST_DESCRIPTORS = 1024, EVENTS_AT_ONCE = 64 };
@@ -46,7 +46,7 @@ static ssize_t send_with(int to, const void* bytes, size_t size, int file) {
   return sendmsg(to, &message, MSG_NOSIGNAL);
 }
 
-/* `file` becomes what came along, or stays as it is. */
+/* `file` becomes the descriptor that came along, or stays as it is. */
 static ssize_t receive_with(int from, void* bytes, size_t size, int* file) {
   union control control;
   struct iovec data = {bytes, size};
@@ -86,7 +86,7 @@ int floor_ping(int server) {
   return recv(server, &byte, 1, 0) == 1 ? 0 : -1;
 }
 
-/* What comes is one request or a notice and the request after it. Not 0: it has hung up. */
+/* Receives one request, or a notice and the request after it. Not 0: the client has hung up. */
 static int serve_once(int client, int* held) {
   char bytes[NOTICE_SIZE + REQUEST_SIZE];
   char reply[REPLY_SIZE] = {0};

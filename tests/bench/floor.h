@@ -1,8 +1,7 @@
-/* The least that a lock daemon of this kind can do: the same system calls with bytes that are
-   always the same, and no library, no queue, no second client's turn. What locketd takes beyond it
-   is what it costs to be one.
+/* The least that a lock daemon of this kind can do: the same system calls with constant bytes, and
+   no library, no queue, no second client. What locketd takes beyond this is its own cost.
 
-   Functions return -1 and set errno where a system call fails. */
+   Functions return -1 and set errno if a system call fails. */
 
 #ifndef LOCKET_TESTS_BENCH_FLOOR_H
 #define LOCKET_TESTS_BENCH_FLOOR_H
@@ -22,10 +21,10 @@ int floor_release(int server, int file);
 /* One byte there and back. */
 int floor_ping(int server);
 
-/* As the daemon: one client at a time, until it is killed. */
+/* Acts as the daemon: one client at a time, until it is killed. */
 int floor_serve(const char* socket_path);
 
-/* The same for many at once, which it waits for in epoll(7). */
+/* The same for many clients at once, waiting in epoll(7). */
 int floor_serve_many(const char* socket_path);
 
 #ifdef __cplusplus

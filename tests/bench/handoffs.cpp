@@ -14,7 +14,7 @@ using std::chrono::microseconds;
 constexpr double kNanosecondsInMicrosecond = 1000;
 constexpr unsigned kHandoffs = 200;
 constexpr unsigned kPolledHandoffs = 20;
-// Until a waiter surely waits; and for those who poll, at any point between two looks.
+// Until a waiter certainly waits; for pollers, a random part of their interval is added.
 constexpr microseconds kSettle{1000};
 constexpr microseconds kBetweenLooks{50'000};
 
@@ -47,7 +47,7 @@ class Handoff {
     holder_.answer();
   }
 
-  // The waiter's answer first: nobody is woken by the holder's meanwhile.
+  // The waiter's answer is read first, so that the holder's answer wakes no process meanwhile.
   double hand_over(microseconds pause) {
     Worker& from = swapped_ ? waiter_ : holder_;
     Worker& to = swapped_ ? holder_ : waiter_;
@@ -67,14 +67,14 @@ class Handoff {
   std::minstd_rand dice_{1};
 };
 
-// One round trip at a time, from a standstill as a handoff is.
+// One round trip at a time, starting from idle as a handoff does.
 class PingPong {
  public:
   PingPong(std::string who, const Service& floor) : worker_("ping", floor.server(), "none") {
     figures_.who = std::move(who);
   }
 
-  // Of the client and of the floor.
+  // For the client and for the floor.
   void keep_on(unsigned processor, const Service& floor, unsigned floors_processor) {
     bench::keep_on({worker_.pid()}, processor);
     bench::keep_on(floor.processes(), floors_processor);
@@ -103,8 +103,8 @@ Handoff with_python(Run& run, std::string who, const std::string& library) {
   return {std::move(who), {"/usr/bin/python3", POLLERS, library, fresh_name(run)}};
 }
 
-// Like with like: who releases, who acquires, and who is between them, as both ends of the
-// ping-pong.
+// Like with like: releaser, acquirer and the service between them are on the same processor, as are
+// both ends of the ping-pong.
 void measure_on_one_processor(Run& run) {
   const auto floor = start_floor(run.folder(), "near-floor");
   PingPong pingpong("socket ping-pong", *floor);
@@ -124,7 +124,8 @@ void measure_on_one_processor(Run& run) {
 }  // namespace
 
 void measure_handoffs(Run& run) {
-  // Wherever the kernel puts the two, which is on one processor; and as those of a handoff are.
+  // Once wherever the kernel puts the two ends, which is on one processor; and once apart, as those
+  // of a handoff are.
   PingPong pingpong("socket ping-pong", run.service("floor"));
   const auto other_floor = start_floor(run.folder(), "other-floor");
   PingPong apart("… on two processors", *other_floor);

@@ -17,7 +17,7 @@ void measure_idleness(Run& run) {
   Crowd crowd(daemon->server());
   crowd.hold(files, run.some(kLocks));
   crowd.settle();
-  // What it still has to do when it has answered all: such as its time of recovery.
+  // For work left after the last answer, such as its recovery period.
   std::this_thread::sleep_for(std::chrono::seconds(1));
   const Usage before = usage_of({daemon->pid()});
   std::this_thread::sleep_for(std::chrono::milliseconds(run.some(kMilliseconds)));

@@ -1,5 +1,5 @@
-// One way to take and give back a lock, as a user of it would: with its own client library, one
-// connection that stays, and what can be prepared prepared. Each is a class in lockers/.
+// One way to take and give back a lock, as its users would: with its own client library, one
+// lasting connection, and everything prepared that can be. Each is a class in lockers/.
 
 #pragma once
 
@@ -20,7 +20,7 @@ class Locker {
   virtual void release() = 0;
 };
 
-// `server` is what its service answers at; `name` the lock's: a path, a key or a number.
+// `server` is where its service answers; `name` is the lock's: a path, a key or a number.
 using MakeLocker = std::unique_ptr<Locker> (*)(const std::string& server, const std::string& name);
 
 std::unique_ptr<Locker> make_locket(const std::string& server, const std::string& name);
@@ -31,7 +31,7 @@ std::unique_ptr<Locker> make_postgres(const std::string& server, const std::stri
 std::unique_ptr<Locker> make_etcd(const std::string& server, const std::string& name);
 std::unique_ptr<Locker> make_ping(const std::string& server, const std::string& name);
 
-// None where no locker has that name.
+// None if no locker has that name.
 MakeLocker find_locker(const std::string& kind);
 
 }  // namespace locket::bench

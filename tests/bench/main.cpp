@@ -21,7 +21,7 @@ namespace {
 
 using namespace locket::bench;
 
-// The crowds of some cases are sessions of this process.
+// In some cases the crowd's sessions are this process's.
 void allow_all_descriptors() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -29,7 +29,7 @@ void allow_all_descriptors() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Before all else: what takes minutes is not to be measured for nothing.
+// Checked first, so that minutes of measuring are not lost.
 void check_writable(const std::string& path) {
   if (!path.empty() && !std::ofstream(path, std::ios::app)) {
     throw std::system_error(errno, std::generic_category(), "cannot write " + path);

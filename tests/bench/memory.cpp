@@ -14,7 +14,7 @@ constexpr unsigned kMany = 100'000;
 constexpr unsigned kSessions = 10'000;
 constexpr unsigned kToWarmUp = 50;
 
-// The resident growth of a daemon of its own while the crowd comes in.
+// The resident growth of a separate daemon while the crowd comes in.
 void measure_growth(Run& run, const char* what, double bound, unsigned count,
                     const std::function<void(Crowd&, unsigned)>& come) {
   const auto daemon = start_locketd(run.folder(), fmt::format("bytes-{}", what));
@@ -43,7 +43,7 @@ void measure_memory(Run& run) {
   const std::string file = fresh_name(run);
   measure_growth(run, "lock", 768, run.as_many_as(kMany, 1),
                  [&](Crowd& crowd, unsigned count) { crowd.hold(files, count); });
-  // A socket and a pidfd each.
+  // Each takes a socket and a pidfd.
   measure_growth(run, "session", 4096, run.as_many_as(kSessions, 2),
                  [](Crowd& crowd, unsigned count) { crowd.connect(count); });
   measure_growth(run, "waiter", 768, run.as_many_as(kMany, 1),

@@ -1,4 +1,4 @@
-// What a run is told on its command line.
+// What a run's command line says.
 
 #pragma once
 
@@ -11,12 +11,12 @@ namespace locket::bench {
 struct Options {
   bool quick = false;
   unsigned rounds = 7;
-  std::vector<std::string> only;  // cases; all where it is empty
-  std::string json;               // none where it is empty
+  std::vector<std::string> only;  // cases; empty: all
+  std::string json;               // empty: none
   std::string plot;
 };
 
-// None: the program ends with `exit_status`.
+// None: the program exits with `exit_status`.
 std::optional<Options> parse_options(int argc, const char* const* argv, int& exit_status);
 
 }  // namespace locket::bench

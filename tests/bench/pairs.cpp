@@ -10,7 +10,7 @@ namespace locket::bench {
 namespace {
 
 constexpr unsigned kPairs = 2000;
-constexpr unsigned kPairsOfEtcd = 20;  // it writes each to the disk
+constexpr unsigned kPairsOfEtcd = 20;  // it writes each to disk
 
 Result pair_against(const Contestant& ours, const Contestant& theirs, std::string name, Goal goal,
                     double bound) {
@@ -28,7 +28,7 @@ Result cost_of(const char* name, const Figures& figures, double total) {
           described_usage(figures)};
 }
 
-// On one processor, where nobody looks for messages that have not come yet.
+// On one processor, where no side spins for messages that have not arrived.
 void add_calls(Run& run, Contestant& ours, const char* name, Calls::To what) {
   const auto calls = ours.count_calls(what, run.some(kPairs));
   if (!calls) return;

@@ -13,12 +13,12 @@ namespace {
 
 constexpr double kWidth = 760;
 constexpr double kNames = 190;   // left of the bars
-constexpr double kFigures = 90;  // right of them
+constexpr double kFigures = 90;  // right of the bars
 constexpr double kRow = 26;
 constexpr double kTitle = 44;
 constexpr double kBar = 14;
 
-// Decades, so that a factor of ten is as long everywhere.
+// In decades, so that a factor of ten has the same length everywhere.
 struct Scale {
   double from = 0;
   double to = 1;
@@ -82,7 +82,7 @@ double draw(std::string& svg, const Chart& chart, double y) {
   return bottom + 24;
 }
 
-// Legible on a light page and on a dark one.
+// Legible on light and dark pages.
 constexpr const char* kStyle =
     "<style>\n"
     "text{font:13px "

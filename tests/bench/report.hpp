@@ -1,4 +1,4 @@
-// What a run has found, and how it is told: a table, build/bench.json, a plot.
+// What a run has found, and its forms: a table, build/bench.json, a plot.
 
 #pragma once
 
@@ -11,13 +11,13 @@ namespace locket::bench {
 
 enum class Goal { at_most, at_least, none };
 
-// One line of the table. Spread: from the least to the greatest of the rounds' values.
+// One line of the table. The spread is from the least to the greatest of the rounds' values.
 struct Result {
   std::string name;
   Samples values;
   Goal goal = Goal::none;
   double bound = 0;
-  std::string note = {};  // what the two sides were, in figures
+  std::string note = {};  // the figures of the two sides
 
   [[nodiscard]] double value() const { return median(values); }
   [[nodiscard]] bool met() const;
@@ -35,14 +35,14 @@ struct Report {
   bool quick = false;
 };
 
-// A ratio of two sides' figures, round by round, with both in the note.
+// The ratio of two sides' figures, round by round, with both in the note.
 Result compared(std::string name, Goal goal, double bound, const Figures& ours,
                 const Figures& theirs);
 
 // "24.1 µs (p99 40.2)"
 std::string described(const Figures& figures);
 
-// As much of it as a line holds, for people.
+// As much of it as fits on a line, for people.
 void print_line(const Result& result);
 void print_heading();
 

@@ -1,7 +1,7 @@
-// What the cases share: the folder, the services, how much to do, and what has been found.
+// What the cases share: the folder, the services, how much to do, and the results.
 //
-// Owned by main; lives as long as the program. Services start when first asked for, and stay, so
-// that rounds can go back and forth between them.
+// Owned by main; lives as long as the program. Services start when first asked for and then stay,
+// so that rounds can alternate between them.
 
 #pragma once
 
@@ -26,14 +26,14 @@ class Run {
   [[nodiscard]] const test::TemporaryFolder& folder() const { return folder_; }
   [[nodiscard]] unsigned rounds() const { return rounds_; }
 
-  // The number itself, or a small share of it where the run is only to show that it works.
+  // The number itself, or a small share of it if the run need only show that it works.
   [[nodiscard]] unsigned some(unsigned number) const;
 
-  // By a locker's kind.
+  // By the locker's kind.
   Service& service(const std::string& kind);
 
-  // As many as asked for, or as the descriptors that a process here may have suffice for, when each
-  // takes so many.
+  // As many as wanted, or as many as this process's descriptor limit allows if each takes that
+  // many.
   [[nodiscard]] unsigned as_many_as(unsigned wanted, unsigned descriptors_each) const;
 
   void add(Result result);
@@ -48,7 +48,7 @@ class Run {
   Report report_;
 };
 
-// Each measures one thing of ours beside others' and adds its results.
+// Each measures one property of ours beside others' and adds its results.
 void measure_pairs(Run& run);
 void measure_busy(Run& run);
 void measure_handoffs(Run& run);

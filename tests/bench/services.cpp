@@ -32,7 +32,7 @@ std::string folder_for(const TemporaryFolder& folder, const std::string& name) {
   return path;
 }
 
-// A port of the loopback that nobody listens on just now.
+// A loopback port on which no process listens now.
 std::string free_port() {
   const proto::Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
@@ -71,7 +71,7 @@ void run_to_end(const Command& command) {
   if (ended.status != 0) throw std::runtime_error(command.words.front() + ": " + ended.errors);
 }
 
-// Where Debian and Ubuntu put PostgreSQL's programs, which no PATH leads to: the newest version's.
+// Where Debian and Ubuntu put PostgreSQL's programs, which are not in PATH: the newest version's.
 std::string postgres_programs() {
   std::string newest;
   std::error_code none;
@@ -90,7 +90,7 @@ Service::Service(std::string kind, std::string server, const Command& command)
       process_(std::make_unique<test::Child>(command)) {}
 
 Service::~Service() {
-  // A fast end for PostgreSQL, the usual one for all others.
+  // Fast shutdown for PostgreSQL, the usual one for all others.
   process_->signal(kind_ == "postgres" ? SIGINT : SIGTERM);
   process_->finish();
 }
@@ -106,7 +106,7 @@ std::vector<pid_t> Service::processes() const {
 
 ServicePtr start_locketd(const TemporaryFolder& folder, const std::string& name) {
   const std::string socket = folder_for(folder, name) + "/socket";
-  // Nothing here is to be refused.
+  // Limits so high that nothing is refused.
   auto command = test::Daemon::command(
       socket, {"--max-sessions-per-user", "65536", "--max-held-per-user", "1000000",
                "--max-waiting-per-user", "1000000", "--max-descriptors-per-user", "1000000"});

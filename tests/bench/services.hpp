@@ -1,4 +1,4 @@
-// What is compared, started in a folder of the run's own and ended with it.
+// The services to compare, started in a folder of the run and stopped with it.
 
 #pragma once
 
@@ -16,7 +16,7 @@ namespace locket::bench {
 // Owned by the run or a case. Answers from construction on.
 class Service {
  public:
-  // `server` is what a locker of that kind wants to know.
+  // `server` is what a locker of that kind needs to know.
   Service(std::string kind, std::string server, const test::Command& command);
   ~Service();
   Service(const Service&) = delete;
@@ -25,7 +25,7 @@ class Service {
   [[nodiscard]] const std::string& kind() const { return kind_; }
   [[nodiscard]] const std::string& server() const { return server_; }
 
-  // Its own and those that it started.
+  // Its own process and those it started.
   [[nodiscard]] std::vector<pid_t> processes() const;
   [[nodiscard]] pid_t pid() const { return process_->pid(); }
 
@@ -37,7 +37,7 @@ class Service {
 
 using ServicePtr = std::unique_ptr<Service>;
 
-// Each takes a folder of its own in `folder`, by that name.
+// Each takes its own folder in `folder`, with that name.
 ServicePtr start_locketd(const test::TemporaryFolder& folder, const std::string& name = "locketd");
 ServicePtr start_floor(const test::TemporaryFolder& folder, const std::string& name = "floor");
 ServicePtr start_floor_for_many(const test::TemporaryFolder& folder);

@@ -11,7 +11,7 @@ constexpr unsigned kFew = 16;
 constexpr unsigned kMany = 64;
 constexpr unsigned kMilliseconds = 1000;
 
-// Processes that do pairs on locks of their own, all at once.
+// Processes that each do pairs on locks of their own, all at once.
 class Crew {
  public:
   Crew(Run& run, const std::string& kind, unsigned processes, unsigned threads = 1)

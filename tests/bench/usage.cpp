@@ -14,7 +14,7 @@ constexpr double kNanosecondsInMicrosecond = 1000;
 
 Usage usage_of_thread(const std::string& folder) {
   Usage usage;
-  // Exact to the nanosecond, where the times of proc_pid_stat(5) go by ticks.
+  // Exact to the nanosecond, whereas proc_pid_stat(5) counts in ticks.
   std::ifstream(folder + "/schedstat") >> usage.cpu_us;
   usage.cpu_us /= kNanosecondsInMicrosecond;
   std::ifstream status(folder + "/status");

@@ -1,4 +1,4 @@
-// What a process has used so far, of all its threads: /proc/PID/task.
+// What a process has used so far, in all its threads: /proc/PID/task.
 
 #pragma once
 
@@ -10,7 +10,7 @@ namespace locket::bench {
 
 struct Usage {
   double cpu_us = 0;
-  double switches = 0;  // of context, wanted or not
+  double switches = 0;  // context switches, voluntary or not
 
   Usage& operator+=(const Usage& other);
   Usage& operator-=(const Usage& other);

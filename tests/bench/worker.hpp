@@ -1,13 +1,13 @@
-// A process that uses locks on demand. The program starts itself again for it; pollers.py is one
-// too, so that Python's libraries are measured the same way.
+// A process that uses locks on demand. The program starts itself again for this; pollers.py is a
+// worker too, so that Python's libraries are measured the same way.
 //
-// Owned by a case. It speaks by lines, times in nanoseconds of CLOCK_MONOTONIC, which all processes
-// share:
-//   acquire      when it had the lock
-//   release      when it began to give it back
+// Owned by a case. It answers in lines, with times in nanoseconds of CLOCK_MONOTONIC, which all
+// processes share:
+//   acquire      when it got the lock
+//   release      when it began to release it
 //   pairs N      how long each of N pairs took
 //   count MS     how many pairs its threads did together in that time
-//   worst MS     the longest of the pairs in that time
+//   worst MS     the longest pair in that time
 
 #pragma once
 
@@ -26,12 +26,12 @@ using Nanoseconds = std::int64_t;
 
 class Worker {
  public:
-  // A locker by its kind, and what its service answers at. Threads beyond the first have locks of
-  // their own, by names with their number behind.
+  // A locker by its kind, and where its service answers. Threads beyond the first have their own
+  // locks, whose names have the thread's number appended.
   Worker(const std::string& kind, const std::string& server, const std::string& name,
          unsigned threads = 1);
 
-  // Any other program that speaks so.
+  // Any other program that speaks this protocol.
   explicit Worker(const std::vector<std::string>& words);
 
   void ask(const std::string& question) { child_.say(question); }
@@ -46,7 +46,7 @@ class Worker {
   test::Child child_;
 };
 
-// What the other side of it does: the main function of the worker. Its exit status.
+// The worker's side: its main function. Returns the exit status.
 int work(const std::vector<std::string>& words);
 
 }  // namespace locket::bench

@@ -16,10 +16,10 @@ class Aftermath {
  public:
   Aftermath(World& world, Daemon& daemon, LockFiles files);
 
-  // Not at once: the last to end are still being noticed.
+  // Not true at once: the daemon is still noticing the last ends.
   [[nodiscard]] bool is_clean();
 
-  // Each trace that is left is a breach.
+  // Each trace left behind is a breach.
   void judge();
 
  private:

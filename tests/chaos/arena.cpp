@@ -68,7 +68,7 @@ Arena Arena::make() {
 Arena Arena::at(const std::string& path) {
   proto::Descriptor memory(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (!memory) throw std::system_error(errno, std::generic_category(), path);
-  // Made there by another process, as the very same program.
+  // Constructed there by another process, which runs this same program.
   auto* world = std::launder(static_cast<World*>(map(memory.get())));
   return {std::move(memory), world, path};
 }

@@ -1,7 +1,7 @@
 // What must never happen, and the log of it in shared memory.
 //
-// Anybody may write, at any time, and be killed while doing so; the supervisor reads. What does not
-// fit is counted all the same.
+// Any process may write at any time, and be killed while writing; the supervisor reads. Entries
+// that do not fit are still counted.
 
 #pragma once
 
@@ -19,18 +19,18 @@
 namespace locket::chaos {
 
 enum class Breach : std::uint8_t {
-  overlap,        // two inside that exclude each other (C2, C6)
-  overtaken,      // granted before one who surely waited longer (C4, C9)
-  lost_place,     // another ticket after a restart (C9)
-  changed_token,  // another token after a restart (C9)
-  old_token,      // a token that is not above all before
+  overlap,        // two are inside that exclude each other (C2, C6)
+  overtaken,      // granted before one that surely waited longer (C4, C9)
+  lost_place,     // a different ticket after a restart (C9)
+  changed_token,  // a different token after a restart (C9)
+  old_token,      // a token not above all earlier ones
   early,          // a timeout before its time (C3)
-  late,           // a timeout long after it (C3)
+  late,           // a timeout long after its time (C3)
   refused_free,   // a try at a free lock failed (C7)
-  refused,        // an error for which there was no reason
+  refused,        // an error without a reason
   lost_hold,      // a release found nothing to release (C9)
-  stuck,          // a wait without an end
-  died,           // a process ended otherwise than it was made to
+  stuck,          // a wait that does not end
+  died,           // a process ended differently than it should
   left_behind,    // a lock, descriptor, thread or session at the end (C8)
 };
 
@@ -57,8 +57,8 @@ class BreachLog {
     return sum;
   }
 
-  // What was written since the last call with the same `from`, which moves on. A line whose writer
-  // was killed over it is passed over.
+  // What was written since the last call with the same `from`, which it advances. Skips a line
+  // whose writer was killed while writing it.
   std::vector<std::string> read(std::size_t& from) const {
     std::vector<std::string> lines;
     for (const std::size_t end = std::min(next_.load(), lines_.size()); from < end; ++from) {

@@ -29,7 +29,7 @@ Nanoseconds holding_time(Dice& dice) {
   if (kind <= 55) return 0;
   if (kind <= 90) return dice.between(0, 2 * kMillisecond);
   if (kind <= 98) return dice.between(2 * kMillisecond, 10 * kMillisecond);
-  // Through a restart or two.
+  // Enough for a restart or two.
   return dice.between(50 * kMillisecond, 500 * kMillisecond);
 }
 
@@ -56,7 +56,7 @@ Contender::Contender(World& world, const LockFiles& files, unsigned member, unsi
 
 Contender::Wish Contender::make_wish() {
   Wish wish;
-  // The last file is a quiet one, where a lock is free more often than not.
+  // The last file is a quiet one, whose lock is usually free.
   const unsigned last = world_.files_used - 1;
   wish.file =
       last == 0 || dice_.one_in(40) ? last : static_cast<unsigned>(dice_.between(0, last - 1));
@@ -159,10 +159,10 @@ void Contender::judge_failure(locket_code code, const std::string& message, cons
     judge_timeout(wish, began);
     return;
   }
-  // Only while there is no daemon, and only for what no daemon knew of.
+  // Only while there is no daemon, and only for a request that no daemon knew.
   const bool has_reason = !participant_.daemon_was_there() || participant_.was_stopped() ||
                           participant_.machine_stood_still();
-  // The library tries for a second to get a word in, where one daemon after the other dies.
+  // The library retries for a second if one daemon after another dies before it is served.
   const bool gave_up = code == LOCKET_CONNECTION_LOST && now() - began > kSecond * 9 / 10;
   if ((code == LOCKET_NO_DAEMON || gave_up) && has_reason && !participant_.was_seen_waiting()) {
     ++world_.counters.refusals.at(static_cast<std::size_t>(Refusal::no_daemon));
@@ -190,7 +190,7 @@ void Contender::judge_timeout(const Wish& wish, Nanoseconds began) {
   }
 }
 
-// ---- Breaking what must be noticed ----
+// ---- Breaking what must be detected ----
 
 void Contender::sabotage(const Wish& wish) {
   participant_.ask(wish.file, false, kForever);
@@ -199,7 +199,7 @@ void Contender::sabotage(const Wish& wish) {
     sleep_for(kMillisecond);
     participant_.leave();
   } else {
-    // Would be overtaken by everybody, if it waited.
+    // If it really waited, everyone would overtake it.
     participant_.note_seen();
     sleep_for(20 * kMillisecond);
   }

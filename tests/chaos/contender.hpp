@@ -1,7 +1,7 @@
-// A thread that wants locks, through liblocket, again and again.
+// A thread that takes locks through liblocket, again and again.
 //
-// Owned by its process (roles.hpp); one thread only. Publishes all that it does (participant.hpp),
-// and judges what the library answers: timeouts, refusals without a reason, holds that got lost.
+// Owned by its process (roles.hpp); one thread only. Publishes all it does (participant.hpp), and
+// judges the library's answers: timeouts, refusals without a reason, lost holds.
 
 #pragma once
 
@@ -15,13 +15,13 @@
 
 namespace locket::chaos {
 
-// The names of the lock files, each of which has several (C1).
+// The lock files' names, of which each file has several (C1).
 class LockFiles {
  public:
   static constexpr unsigned kNames = 3;
   explicit LockFiles(std::string folder) : folder_(std::move(folder)) {}
 
-  // Makes file number `file`, with all its names.
+  // Creates file number `file`, with all its names.
   void make(unsigned file) const;
   [[nodiscard]] std::string path(unsigned file, unsigned name = 0) const;
 
@@ -31,13 +31,13 @@ class LockFiles {
 
 class Contender {
  public:
-  // Whether its process may die or fork over an attempt.
+  // Whether its process may die or fork during an attempt.
   enum class Temper : std::uint8_t { reckless, peaceful };
 
   Contender(World& world, const LockFiles& files, unsigned member, unsigned thread, Temper temper,
             Dice dice);
 
-  // From asking to having released, or having been refused.
+  // From the request to the release or the refusal.
   void attempt();
 
  private:
@@ -48,7 +48,7 @@ class Contender {
   };
 
   Wish make_wish();
-  // What happens to this process while it asks, and while it holds.
+  // What may happen to this process while it asks, and while it holds.
   void tempt_fate(const std::string& path);
   void tempt_fate_inside();
   // The code of the failure; LOCKET_OK: granted.

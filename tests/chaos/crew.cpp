@@ -78,7 +78,7 @@ std::vector<std::string> Crew::words_of(unsigned member) {
   return words;
 }
 
-// locketctl run or flock(1), for one lock.
+// The command line of locketctl run or flock(1), for one lock.
 std::vector<std::string> Crew::command_of(unsigned member) {
   const bool run = world_.members.at(member).kind == Kind::run;
   const auto file = static_cast<unsigned>(dice_.between(0, plan_.files > 1 ? plan_.files - 2 : 0));
@@ -89,7 +89,7 @@ std::vector<std::string> Crew::command_of(unsigned member) {
   Participant participant(world_, member, 0);
   participant.ask(file, shared, hand.timeout == kForever ? kForever : now() + hand.timeout);
   std::vector<std::string> words{run ? plan_.locketctl : "flock"};
-  // flock(1) as the holder itself: a child of its own would hold the lock without it.
+  // --no-fork, so that flock(1) itself is the holder: its child would go on holding without it.
   words.insert(words.end(),
                run ? std::initializer_list<std::string>{"run", "--reason", participant.reason()}
                    : std::initializer_list<std::string>{"--no-fork"});
@@ -209,7 +209,7 @@ void Crew::judge_refusal(unsigned member) {
   }
 }
 
-// What the first of its threads did that did something.
+// What the first of its threads that was busy was doing.
 Doing Crew::doing(unsigned member) const {
   Doing found = Doing::idle;
   for (unsigned thread = 0; thread < kSlotsOfMember; ++thread) {

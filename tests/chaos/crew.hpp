@@ -1,7 +1,7 @@
-// All processes that contend: started, struck by faults at random moments, started again.
+// All the processes that contend: started, struck by faults at random moments, started again.
 //
-// Owned by the supervisor, for the whole run. tick() does what is due, and never waits. Members of
-// a kind follow each other: first those that use liblocket, then locketctl run, then flock(1).
+// Owned by the supervisor for the whole run. tick() does what is due, and never waits. Members are
+// ordered by kind: first those that use liblocket, then locketctl run, then flock(1).
 
 #pragma once
 
@@ -18,11 +18,11 @@ namespace locket::chaos {
 
 struct CrewPlan {
   std::string self;       // this program
-  std::string locketctl;  // that one
+  std::string locketctl;  // its path
   std::string folder;     // of the lock files
-  int log = -1;           // for what commands say
-  unsigned workers = 0;   // processes with liblocket
-  unsigned commands = 0;  // by locketctl run, and as many by flock(1)
+  int log = -1;           // for the commands' output
+  unsigned workers = 0;   // processes that use liblocket
+  unsigned commands = 0;  // of locketctl run; and as many of flock(1)
   unsigned files = 0;
 };
 
@@ -46,10 +46,10 @@ class Crew {
 
   void expose(bool exposed) { exposed_ = exposed; }
   void tick();
-  // False where it is nobody of the crew.
+  // False if it is not one of the crew.
   bool reap(const Death& death);
 
-  // Lets all go on that are stopped.
+  // Lets all stopped members go on.
   void resume_all();
   [[nodiscard]] bool gone() const;
   [[nodiscard]] const CrewCounts& counts() const { return counts_; }
@@ -57,7 +57,7 @@ class Crew {
  private:
   struct Hand {
     Process process;
-    Nanoseconds due = 0;  // to start, or to go on
+    Nanoseconds due = 0;  // when to start it or let it go on
     Nanoseconds started = 0;
     Nanoseconds timeout = kForever;
     bool stopped = false;

@@ -125,7 +125,7 @@ void Daemon::kill() {
 }
 
 void Daemon::terminate() {
-  // It takes SIGTERM for what it is as soon as it has begun to listen.
+  // It handles SIGTERM as soon as it has begun to listen.
   if (state_ == State::starting) return kill();
   ++counts_.terminated;
   touch();
@@ -142,7 +142,7 @@ void Daemon::stop(bool then_kill) {
   touch();
   kill_after_stop_ = then_kill;
   state_ = State::stopped;
-  // Now and then longer than any client has patience for one that answers at once.
+  // Sometimes longer than any client waits that wants an answer at once.
   due_ = now() +
          (dice_.one_in(20) ? 1500 * kMillisecond : dice_.between(kMillisecond, 300 * kMillisecond));
   process_.signal(SIGSTOP);
@@ -155,8 +155,8 @@ void Daemon::resume() {
   ++world_.epoch;
 }
 
-// From its start. A new daemon lets those come back first who waited before, for a quarter of a
-// second: many end within that.
+// Counted from its start. For a quarter of a second, a new daemon lets former waiters come back
+// first: many lives end within that.
 Nanoseconds Daemon::next_life() {
   const std::int64_t kind = dice_.between(1, 100);
   if (kind <= 60) return dice_.between(0, 250 * kMillisecond);

@@ -1,6 +1,6 @@
 // The daemon of a run: started, struck by faults at random moments, started again.
 //
-// Owned by the supervisor, for the whole run. tick() does what is due, and never waits.
+// Owned by the supervisor for the whole run. tick() does what is due, and never waits.
 
 #pragma once
 
@@ -17,7 +17,7 @@ namespace locket::chaos {
 struct DaemonCounts {
   std::uint64_t started = 0;
   std::uint64_t killed = 0;           // SIGKILL
-  std::uint64_t killed_stopped = 0;   // of those: while it was stopped
+  std::uint64_t killed_stopped = 0;   // of those: while stopped
   std::uint64_t killed_starting = 0;  // of those: before it answered
   std::uint64_t terminated = 0;       // SIGTERM
   std::uint64_t stopped = 0;          // SIGSTOP and SIGCONT
@@ -25,23 +25,23 @@ struct DaemonCounts {
 
 class Daemon {
  public:
-  // `log`: a descriptor for what it says.
+  // `log`: a descriptor for its messages.
   Daemon(World& world, std::string program, std::string socket, int log, Dice dice);
 
-  // The first time; waits until it answers. What it is made of then is what must be left of it at
-  // the end.
+  // Starts it the first time and waits until it answers. The descriptors and threads it has then
+  // are those it must have at the end.
   void start();
 
-  // Whether faults strike it.
+  // Whether faults may strike it.
   void expose(bool exposed) { exposed_ = exposed; }
 
   void tick();
-  // False where it is not this process.
+  // False if it is another process.
   bool reap(const Death& death);
 
   [[nodiscard]] bool answers() const { return state_ == State::up; }
   [[nodiscard]] bool ended() const { return state_ == State::down; }
-  // Of one that answers: SIGTERM, and no other life after that.
+  // Ends a daemon that answers with SIGTERM; there is no next life.
   void end();
 
   [[nodiscard]] Observer& observer() { return observer_; }
@@ -75,8 +75,8 @@ class Daemon {
   bool exposed_ = false;
   bool over_ = false;
   bool kill_after_stop_ = false;
-  bool may_be_killed_ = false;  // else it must end well
-  Nanoseconds due_ = 0;         // to start, or to go on
+  bool may_be_killed_ = false;  // otherwise it must end well
+  Nanoseconds due_ = 0;         // when to start it or let it go on
   Nanoseconds strike_at_ = 0;
   Nanoseconds look_at_ = 0;
   Nanoseconds impatient_at_ = 0;

@@ -1,6 +1,6 @@
-// Chance, from a seed: the same seed throws the same dice on every machine (splitmix64).
+// Randomness from a seed: the same seed throws the same dice on every machine (splitmix64).
 //
-// Owned by whoever throws them. A plain value, not thread-safe.
+// Owned by the code that throws them. A plain value, not thread-safe.
 
 #pragma once
 
@@ -20,13 +20,13 @@ class Dice {
     return mixed ^ (mixed >> 31U);
   }
 
-  // From `least` to `most`, both included.
+  // From `least` to `most`, inclusive.
   std::int64_t between(std::int64_t least, std::int64_t most) {
     const auto span = static_cast<std::uint64_t>(most - least) + 1;
     return least + static_cast<std::int64_t>(next() % span);
   }
 
-  // True once in so many throws.
+  // True on average once in so many throws.
   bool one_in(std::int64_t throws) { return between(1, throws) == 1; }
   bool percent(std::int64_t chance) { return between(1, 100) <= chance; }
 

@@ -20,14 +20,14 @@ namespace locket::chaos {
 namespace {
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-// ThreadSanitizer lets no child of a process with threads start one itself, and AddressSanitizer's
-// own allocator may have been locked at the fork by a thread that the child does not have.
+// Under ThreadSanitizer, a forked child of a process with threads cannot start one itself; and a
+// thread that the child does not have may have held AddressSanitizer's allocator lock at the fork.
 constexpr bool kMayFork = false;
 #else
 constexpr bool kMayFork = true;
 #endif
 
-// A place for a forked child among the participants; none where all are taken.
+// A place for a forked child among the participants; none if all are taken.
 std::optional<unsigned> take_place(World& world) {
   for (unsigned member = kMaxMembers; member < kAllMembers; ++member) {
     std::int32_t nobody = 0;
@@ -92,7 +92,7 @@ void leave_child(World& world, const LockFiles& files, Nanoseconds life, std::ui
     ++world.counters.forks;
     return;
   }
-  // Twice, so that its end is the supervisor's to see.
+  // Forks twice, so that the supervisor sees its end.
   if (::fork() != 0) ::_exit(EXIT_SUCCESS);
   constexpr unsigned kLongest = 60;
   ::alarm(kLongest);

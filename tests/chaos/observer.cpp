@@ -32,7 +32,7 @@ void Observer::note(const test::Json& row) {
   std::uint64_t attempt = 0;
   if (!find_reason(row.at("reason").get<std::string>(), slot, attempt)) return;
   if (row.at("state") == "waiting") {
-    // One that wants an answer at once has no place to lose.
+    // A claim that wants an answer at once has no place to lose.
     if (row.at("timeout") == 0) return;
     note_waiting(slot, attempt, row.at("ticket").get<std::uint64_t>());
   } else {
@@ -46,8 +46,8 @@ Observer::Seen& Observer::seen(unsigned slot, std::uint64_t attempt) {
   return seen;
 }
 
-// Counts from the second look of one life on: at the first, the daemon may have died before it told
-// the waiter itself what it told us.
+// Counts only from the second look within one life: at the first, the daemon may die before it
+// tells the waiter the ticket it showed us.
 void Observer::note_waiting(unsigned slot, std::uint64_t attempt, std::uint64_t ticket) {
   Seen& before = seen(slot, attempt);
   if (before.ticket != 0 && before.looks > 1 && before.ticket != ticket) {

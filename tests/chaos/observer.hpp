@@ -1,8 +1,9 @@
-// The supervisor's own session with the daemon: what the daemon says of itself, and of those who
-// hold and wait.
+// The supervisor's own session with the daemon: what the daemon reports about itself, holders and
+// waiters.
 //
-// Lives as long as one life of the daemon answers it. Each look publishes who is seen to wait, and
-// compares with what earlier daemons said of the same attempts: tickets and tokens stay (C9).
+// Lives as long as one life of the daemon answers it. Each look publishes which participants are
+// seen to wait, and compares with what earlier daemons said about the same attempts: tickets and
+// tokens stay (C9).
 
 #pragma once
 
@@ -19,18 +20,18 @@ class Observer {
  public:
   explicit Observer(World& world) : world_(world) {}
 
-  // False where nobody answers yet.
+  // False if no daemon answers yet.
   bool connect(const std::string& socket);
   void disconnect() { session_.reset(); }
   [[nodiscard]] bool connected() const { return session_ != nullptr; }
 
-  // False where the daemon went away over it.
+  // False if the daemon went away during it.
   bool look();
 
   [[nodiscard]] test::Json status() { return session_->call("status"); }
 
-  // Attempts that a daemon's list showed in the same place, by the same token, as that of a daemon
-  // before.
+  // Attempts that a daemon's list showed in the same place, or with the same token, as an earlier
+  // daemon's did.
   [[nodiscard]] std::uint64_t waits_known_again() const { return waits_known_again_; }
   [[nodiscard]] std::uint64_t holds_known_again() const { return holds_known_again_; }
 

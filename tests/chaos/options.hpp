@@ -1,4 +1,4 @@
-// What a run is told on its command line.
+// What a run's command line says.
 
 #pragma once
 
@@ -12,7 +12,7 @@ namespace locket::chaos {
 
 struct Options {
   unsigned seconds = 60;
-  std::uint64_t seed = 0;  // given, or thrown
+  std::uint64_t seed = 0;  // given, or random
   unsigned workers = 12;
   unsigned commands = 3;
   unsigned files = 4;
@@ -24,7 +24,7 @@ struct Options {
   std::string locketctl;
 };
 
-// None: the program ends with `exit_status`.
+// None: the program exits with `exit_status`.
 std::optional<Options> parse_options(int argc, const char* const* argv, int& exit_status);
 
 }  // namespace locket::chaos

@@ -17,7 +17,7 @@ Participant::Participant(World& world, unsigned member, unsigned thread)
 
 void Participant::ask(unsigned file, bool shared, Nanoseconds deadline) {
   claim_ = {++slot_.attempts, file, shared};
-  // In this order: see surely_free.
+  // The order matters: see surely_free.
   slot_.busy = claim_.word();
   begun_ = ++world_.files.at(file).begun;
   was_free_ = surely_free();
@@ -58,7 +58,7 @@ void Participant::look_around() {
     const Slot& theirs = world_.slots.at(other);
     const std::uint64_t mark = theirs.inside;
     if (mark == 0 || other == index_ || !excludes(Claim::of(mark))) continue;
-    // The mark again, since dying is reset when a new process takes the place of a dead one.
+    // Read the mark again, since `dying` is reset when a new process takes a dead one's place.
     if (member_of(other).dying || theirs.inside != mark) continue;
     world_.breaches.add(Breach::overlap, "file {}: {} is inside, and so is {}", claim_.file,
                         name_of(index_), name_of(other));
@@ -118,8 +118,8 @@ void Participant::note_who_waits() {
   }
 }
 
-// One that still waits although it waited before us and excludes us. It cannot have had the lock in
-// between without saying so: it would have it still.
+// Finds one that still waits although it waited before us and excludes us. It cannot have had the
+// lock in between without publishing that, as it would have it still.
 void Participant::check_order() {
   for (const Other& other : before_us_) {
     ++world_.counters.order_checks;
@@ -142,14 +142,14 @@ void Participant::check_order() {
 }
 
 // After a restart a waiter must come back to its place within a short time. One that was stopped
-// meanwhile cannot, nor can anybody where the machine itself stands still.
+// meanwhile cannot, and none can while the machine itself stands still.
 std::optional<Excuse> Participant::excuse_of(const Other& other) const {
   const Slot& theirs = world_.slots.at(other.slot);
   const Member& member = member_of(other.slot);
-  // locketctl gives up a lock that it was granted when it cannot tell the daemon to watch over it.
+  // locketctl gives up a granted lock if it cannot tell the daemon to watch over it.
   if (member.kind == Kind::run && world_.epoch != theirs.epoch) return Excuse::gave_up;
   if (world_.lives == theirs.lives) return std::nullopt;
-  // At a deadline within that time the daemon tries the lock as it stands.
+  // If a deadline comes within that time, the daemon tries the lock at once.
   if (slot_.deadline <= now()) return Excuse::at_deadline;
   if (member.stops != theirs.stops) return Excuse::stopped;
   if (world_.machine_stalled + kSecond > theirs.asked) return Excuse::machine_stalled;
@@ -157,7 +157,7 @@ std::optional<Excuse> Participant::excuse_of(const Other& other) const {
 }
 
 void Participant::check_token(std::uint64_t token) {
-  if (token == 0) return;  // flock(1) gets none
+  if (token == 0) return;  // flock(1) gets no token
   File& file = world_.files.at(claim_.file);
   const std::uint64_t above = claim_.shared ? file.exclusive_token : file.token;
   if (token <= above) {
@@ -170,8 +170,8 @@ void Participant::check_token(std::uint64_t token) {
 
 // ---- Free locks ----
 
-// Nobody else is busy with the file now; who begins later shows in `begun`, since busy is set
-// before that is counted.
+// No other slot is busy with the file now. A later one shows in `begun`, since busy is set before
+// that is counted.
 bool Participant::surely_free() const {
   const Nanoseconds quiet_since = now() - kAftermath;
   if (world_.epoch % 2 != 0 || world_.daemon_touched > quiet_since ||

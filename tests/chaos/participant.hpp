@@ -1,16 +1,17 @@
-// One who locks, as the others see it: publishes what it does, and judges what it finds.
+// A process or thread that locks, as the others see it: publishes what it does, and judges what it
+// finds.
 //
-// Role: a thread or process calls ask() before it asks for a lock, enter() when it believes that it
+// Role: the thread or process calls ask() before it asks for a lock, enter() when it believes it
 // holds it, leave() before it unlocks, finish() at the end of the attempt. Owned by that thread;
-// two processes may take turns on one slot, as the supervisor and a command that it starts do.
+// two processes may take turns on one slot, as the supervisor and a command it starts do.
 //
 // What is judged:
-//  1. Exclusion. Each sets its mark and then looks for others' marks, so of two that overlap one
-//     at least sees the other. A mark counts unless its owner is about to die.
-//  2. Order. Whoever is seen in the daemon's list to wait, before somebody else asks, must not be
-//     overtaken by him. See check_order for who is excused.
-//  3. Tokens. Each exclusive one is above all before it on that file.
-//  4. A try at a lock that surely nobody had, or wanted, succeeds.
+//  1. Exclusion. Each sets its mark and then looks for others' marks, so of two that overlap at
+//     least one sees the other. A mark counts unless its owner is about to die.
+//  2. Order. A participant that the daemon's list shows as waiting before another one asks must not
+//     be overtaken by it. See excuse_of for the exceptions.
+//  3. Tokens. Each exclusive token is above all earlier ones on that file.
+//  4. A try at a lock that surely no one held or wanted succeeds.
 
 #pragma once
 
@@ -28,10 +29,10 @@ class Participant {
 
   void ask(unsigned file, bool shared, Nanoseconds deadline);
 
-  // Goes on with what another process asked for in this slot.
+  // Continues an attempt that another process began in this slot.
   void resume();
 
-  // What to tell the daemon as the reason, so that its list tells the attempt: find_reason.
+  // What to give the daemon as the reason, so that its list identifies the attempt: find_reason.
   [[nodiscard]] std::string reason() const;
 
   void enter(std::uint64_t token);
@@ -39,21 +40,21 @@ class Participant {
   void leave();
   void finish();
 
-  // As the daemon's list would show it: to have its place in the order.
+  // Marks it as seen in the daemon's list, so that it has a place in the order.
   void note_seen() { slot_.seen = claim_.word(); }
 
-  // The refusal of a try: was it right?
+  // Judges whether the refusal of a try was right.
   void refused_at_once();
 
   [[nodiscard]] const Slot& slot() const { return slot_; }
   [[nodiscard]] const Claim& claim() const { return claim_; }
 
-  // Whether the daemon was there, and untouched, all the time since ask().
+  // Whether the daemon was there and untouched all the time since ask().
   [[nodiscard]] bool daemon_was_there() const;
   [[nodiscard]] bool was_seen_waiting() const { return slot_.seen == claim_.word(); }
   // Whether this process was stopped since ask().
   [[nodiscard]] bool was_stopped() const;
-  // Whether the machine kept everybody waiting since then, or nearly so.
+  // Whether the machine stood still since then, or shortly before.
   [[nodiscard]] bool machine_stood_still() const;
 
  private:
@@ -80,7 +81,7 @@ class Participant {
   bool was_free_ = false;
 };
 
-// The slot and attempt that a reason names; false where it is none of ours.
+// The slot and attempt that a reason names; false if it is not one of ours.
 bool find_reason(const std::string& reason, unsigned& slot, std::uint64_t& attempt);
 
 }  // namespace locket::chaos

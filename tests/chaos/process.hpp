@@ -1,7 +1,7 @@
-// A process that the supervisor starts, and may kill: by its pidfd, so never another one.
+// A process that the supervisor starts and may kill: through its pidfd, so never another process.
 //
-// Owned by the crew or the daemon's keeper. Whoever reaps it (supervisor.cpp) tells the owner, who
-// then drops it.
+// Owned by the crew or the daemon's keeper. The supervisor reaps it (supervisor.cpp) and tells the
+// owner, which then drops it.
 
 #pragma once
 
@@ -35,7 +35,7 @@ struct Death {
   int status = 0;  // as of wait(2)
 };
 
-// How it ended, for people.
+// How it ended, in words.
 std::string describe(const Death& death);
 
 bool was_killed(const Death& death);

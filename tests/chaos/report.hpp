@@ -1,4 +1,4 @@
-// What a run tells people.
+// The report of a run, for people.
 
 #pragma once
 

@@ -33,7 +33,7 @@ int work(const Arena& arena, const std::string& folder, unsigned member, std::ui
   return EXIT_SUCCESS;
 }
 
-// The lock goes with this process: nobody here knows of it.
+// The lock belongs to this process, which has no library to tell about it.
 int be_inside(const Arena& arena, unsigned member, Nanoseconds hold) {
   Participant participant(arena.world(), member, 0);
   const char* token = std::getenv("LOCKET_TOKEN");

@@ -1,5 +1,5 @@
-// What the program is when the supervisor starts it again: a worker, whose threads lock by
-// liblocket, or the command that locketctl run or flock(1) runs with a lock held.
+// What the program is when the supervisor starts it again: a worker, whose threads lock through
+// liblocket, or the command that locketctl run or flock(1) runs while holding a lock.
 //
 // Each ends with its parent.
 
@@ -15,7 +15,7 @@ namespace locket::chaos {
 
 using Words = std::vector<std::string>;
 
-// The words to start one with, but for the program itself.
+// The arguments that start one, without the program itself.
 Words worker_words(const Arena& arena, const std::string& folder, unsigned member,
                    std::uint64_t seed);
 Words inside_words(const Arena& arena, unsigned member, Nanoseconds hold);

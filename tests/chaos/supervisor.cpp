@@ -22,12 +22,12 @@ namespace locket::chaos {
 namespace {
 
 constexpr Nanoseconds kTurn = 2 * kMillisecond;
-// The machine is too busy then for bounds that are about the daemon and the library.
+// Beyond this the machine is too busy for bounds on the daemon and the library.
 constexpr Nanoseconds kStall = 50 * kMillisecond;
-// Longer than anybody waits in a queue of a few dozens that hold for milliseconds.
+// Longer than any wait in a queue of a few dozen that hold for milliseconds.
 constexpr Nanoseconds kStuck = 40 * kSecond;
 constexpr Nanoseconds kTimeToRest = 60 * kSecond;
-// Seconds beyond those asked for, after which alarm(2) ends a run that hangs.
+// Seconds beyond the requested ones, after which alarm(2) ends a run that hangs.
 constexpr unsigned kOvertime = 3600;
 
 proto::Descriptor take_signals() {
@@ -90,7 +90,7 @@ int Supervisor::run() {
 }
 
 void Supervisor::be_in_charge() {
-  // Of forked children too, when their parents are gone.
+  // Also of forked children whose parents are gone.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   ::alarm(options_.seconds + kOvertime);
   ::setenv("LOCKET_SOCKET", (folder_ / "locketd.sock").c_str(), 1);
@@ -111,7 +111,7 @@ void Supervisor::storm() {
 
 bool Supervisor::storm_is_over() const {
   if (interrupted_) return true;
-  // What is broken on purpose need not be noticed more than once.
+  // A breach that is provoked on purpose need be detected only once.
   const Breach broken =
       options_.sabotage == Sabotage::exclusion ? Breach::overlap : Breach::overtaken;
   if (options_.sabotage != Sabotage::none && world_.breaches.count(broken) != 0) return true;
@@ -204,7 +204,7 @@ void Supervisor::tell_breaches() {
   std::fflush(stdout);
 }
 
-// Of what died otherwise than it should, the last words.
+// The last log lines, if a process died that should not have.
 void Supervisor::tell_logs() const {
   if (world_.breaches.count(Breach::died) == 0) return;
   constexpr std::size_t kLastWords = 20000;

@@ -1,7 +1,7 @@
 // One run, from the first process to the last.
 //
-// Role: starts daemon and crew, exposes them to faults, passes on who died, then lets all come to
-// an end and sees what is left. One thread, which never waits for anybody but in start() and the
+// Role: starts daemon and crew, exposes them to faults, passes on who died, then lets everything
+// come to an end and checks what is left. One thread, which waits only in start() and the
 // aftermath. All that it started dies with it.
 
 #pragma once
@@ -21,7 +21,7 @@ class Supervisor {
  public:
   explicit Supervisor(const Options& options);
 
-  // The exit status.
+  // Returns the exit status.
   int run();
 
  private:
@@ -32,7 +32,7 @@ class Supervisor {
   void aftermath();
   void end_daemon();
 
-  // A moment of the run: waits for a little while or a death, and does what is due.
+  // One step of the run: waits for a short time or a death, and does what is due.
   void turn();
   void reap();
   void find_stuck();

@@ -33,7 +33,7 @@ class AcquisitionTest : public testing::Test {
     return std::async(std::launch::async, [&attempt] { return *attempt.wait(); });
   }
 
-  // As the daemon does before it grants.
+  // As the daemon does before a grant.
   proto::Descriptor lock_descriptor() {
     auto descriptor = daemon.take_descriptor();
     EXPECT_EQ(::flock(descriptor.get(), LOCK_EX | LOCK_NB), 0);
@@ -80,7 +80,7 @@ TEST_F(AcquisitionTest, The_kernels_lock_is_gone_before_the_daemon_is_told_and_w
   auto outcome = waiting(attempt);
   daemon.welcome();
   const auto id = daemon.next().id;
-  const auto copy = lock_descriptor();  // as long as the daemon has not read the release
+  const auto copy = lock_descriptor();  // kept as long as the daemon has not read the release
   daemon.reply(id, proto::Grant{7});
   EXPECT_EQ(outcome.get(), 7U);
   daemon.hang_up();

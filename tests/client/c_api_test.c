@@ -1,7 +1,7 @@
 /* liblocket's C interface as a C99 program sees it, against a real locketd.
  *
- * Usage: c_api_test FOLDER, with LOCKET_SOCKET in the environment. Prints what is wrong; exit
- * status 0 when nothing is. */
+ * Usage: c_api_test FOLDER, with LOCKET_SOCKET in the environment. Prints what is wrong; exits
+ * with 0 if nothing is. */
 
 #include <errno.h>
 #include <fcntl.h>

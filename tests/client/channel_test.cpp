@@ -38,7 +38,7 @@ class ChannelTest : public testing::Test {
     peer.reset(pair[1]);
   }
 
-  // Messages until the socket takes no more; how many.
+  // Sends messages until the socket takes no more; returns how many.
   proto::RequestId fill(const std::string& line) {
     proto::RequestId id = 0;
     while (!channel->has_unsent()) EXPECT_TRUE(channel->send(++id, line, -1));
@@ -76,7 +76,7 @@ TEST_F(ChannelTest, Nothing_overtakes_what_a_full_socket_leaves_in_the_outbox) {
 }
 
 TEST_F(ChannelTest, A_small_socket_cuts_no_message) {
-  const int least = 1;  // the kernel makes it its own least
+  const int least = 1;  // the kernel raises it to its minimum
   ASSERT_EQ(::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &least, sizeof least), 0);
   std::mutex mutex;
   Channel::Lock lock(mutex);
@@ -128,8 +128,8 @@ TEST_F(ChannelTest, Messages_that_leave_together_keep_their_order_and_descriptor
   }
 }
 
-// Each message is its thread's number and its own, and goes with that thread's file, so that any
-// that is out of turn, or with another's file, shows.
+// Each message consists of its thread's number and its own, and carries that thread's file, so that
+// any that is out of order, or with another's file, shows.
 struct Talk {
   std::shared_ptr<Channel> channel;
   std::mutex mutex;
@@ -187,7 +187,7 @@ TEST_F(ThreadsOnAChannel, Send_whole_messages_with_their_own_descriptors) {
 
 #if !defined(__SANITIZE_ADDRESS__)  // whose look at an object's type needs a descriptor
 TEST_F(ThreadsOnAChannel, Need_no_descriptor_to_send_one) {
-  constexpr std::size_t kEach = 50;  // a socket has room for that
+  constexpr std::size_t kEach = 50;  // few enough for a socket
   constexpr int kRounds = 100;
   std::barrier turn(kThreads + 1);
   std::vector<std::jthread> threads;

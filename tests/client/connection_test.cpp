@@ -29,7 +29,7 @@ std::uint64_t uptime_in(const std::optional<proto::Answer>& answer) {
   return std::get<proto::StatusReport>(answer.value()).grants;
 }
 
-// An answer that one can tell from others.
+// An answer that can be told from others.
 proto::StatusReport marked(std::uint64_t mark) {
   proto::StatusReport report;
   report.grants = mark;
@@ -43,7 +43,7 @@ class ConnectionTest : public testing::Test {
     return pending ? std::move(*pending) : throw std::runtime_error(pending.error().message);
   }
 
-  // Waits in a thread of its own.
+  // Waits in a separate thread.
   static std::future<std::optional<proto::Answer>> waiting(Pending& pending,
                                                            TimePoint until = kNever) {
     return std::async(std::launch::async, [&pending, until] { return pending.wait(until); });
@@ -95,7 +95,7 @@ TEST_F(ConnectionTest, Somebody_always_reads_while_anybody_waits) {
   for (std::size_t i = 0; i < kWaiters; ++i) ids.push_back(daemon.next().id);
   std::vector<std::future<std::optional<proto::Answer>>> answers;
   for (auto& each : pending) answers.push_back(waiting(each));
-  // One by one: whoever leads when its answer comes has to leave the reading to another.
+  // One by one: each time the leader gets its answer, another thread must take over the reading.
   for (std::size_t i = 0; i < kWaiters; ++i) {
     daemon.reply(ids[i], marked(i));
     ASSERT_EQ(answers[i].wait_for(10s), std::future_status::ready);
@@ -162,7 +162,7 @@ TEST_F(ConnectionTest, The_next_call_after_a_lost_connection_makes_a_new_one) {
   const auto lost = start();
   daemon.welcome();
   daemon.hang_up();
-  // Nobody was there to notice.
+  // No thread was there to notice.
   auto pending = start();
   daemon.welcome();
   daemon.reply(daemon.next().id, marked(1));
@@ -249,7 +249,7 @@ TEST_F(ConnectionTest, A_daemon_that_is_stopped_delays_no_notice_and_gets_them_a
   daemon.welcome();
   const auto id = daemon.next().id;
   auto waits = waiting(pending);
-  // Far more than a socket holds, and nobody reads.
+  // Far more than a socket holds, and the daemon reads nothing.
   constexpr proto::Token kNotices = 20'000;
   const auto begin = Clock::now();
   for (proto::Token token = 1; token <= kNotices; ++token) {
@@ -280,7 +280,7 @@ TEST_F(ConnectionTest, Many_threads_share_one_connection) {
     });
   }
   daemon.welcome();
-  // Answers what is there in any order, as it comes.
+  // Answers the open requests in random order as they come.
   std::minstd_rand random(1);
   std::vector<proto::Request> open;
   for (int left = kThreads * kCalls; left > 0; --left) {

@@ -22,7 +22,7 @@ const proto::FileId kFile{makedev(8, 0x1f), 1234};
 const std::string kFdinfo = "pos:\t0\nflags:\t02100000\nmnt_id:\t30\nino:\t1234\n";
 const std::string kLine = "1: FLOCK  ADVISORY  WRITE 359 08:1f:1234 0 EOF\n";
 
-// Into /proc as the test makes it.
+// Into the test's imitation of /proc.
 void write(const test::TemporaryFolder& proc, const std::string& name, const std::string& content) {
   test::write_file(proc.file(name), content);
 }
@@ -88,8 +88,8 @@ TEST(ExternalHolder, Is_nobody_where_another_file_is_locked) {
   EXPECT_FALSE(find_external_holder({kFile.device + 1, kFile.inode}, 0, proc.path()));
 }
 
-// As flock(1) leaves it behind when its command goes on in the background: the child locks, hands
-// the description to its own child, and ends.
+// As flock(1) leaves it if its command goes on in the background: the child locks, passes the open
+// file description on to its own child, and ends.
 TEST(ExternalHolder, Is_found_in_the_real_proc_after_the_locker_is_gone) {
   const test::TemporaryFolder folder;
   auto file = proto::open_lock_file(folder / "lock").value();

@@ -24,18 +24,18 @@ class FakeDaemon {
   [[nodiscard]] std::string folder() const { return folder_.path(); }
   [[nodiscard]] client::Connection::Sockets sockets() const;
 
-  // Takes the client in. The hello that comes first is answered by welcome().
+  // Accepts the client's connection. Its first message, the hello, is answered by welcome().
   void accept();
   void hang_up() { peer_.reset(); }
 
-  // From the next welcome() on: how many files it parks, as it says.
+  // From the next welcome() on: the number of files it offers to park.
   void park(std::uint64_t files) { parking_ = files; }
 
-  // Dies, as by SIGKILL: nobody listens any more. And a successor at the same place.
+  // Dies as by SIGKILL: nothing listens any more. come_back() puts a successor in the same place.
   void die();
   void come_back();
 
-  // The client's next request of whatever kind, or one of the kind that it must be.
+  // The client's next request: of any kind, or of the expected kind.
   proto::Request next();
   std::optional<proto::Request> next_if_any();  // does not wait
   template <typename Expected>
@@ -49,10 +49,10 @@ class FakeDaemon {
   void reply(std::optional<proto::RequestId> id, proto::Answer answer);
   void send(const std::string& bytes);
 
-  // Grants what came last, with the kernel's lock as a real daemon does.
+  // Grants the request, and locks its descriptor as a real daemon does.
   void grant(const proto::Request& request, proto::Token token);
 
-  // The descriptor that came with an earlier request, in their order.
+  // The descriptor that came with an earlier request; in order of arrival.
   proto::Descriptor take_descriptor();
   [[nodiscard]] bool has_descriptor() const { return !descriptors_.empty(); }
 

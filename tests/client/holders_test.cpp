@@ -16,7 +16,7 @@ Holder holder(std::int64_t pid, double held, std::string reason = {}) {
   return made;
 }
 
-// A pid that is not ours.
+// Not our own pid.
 const std::int64_t kSomebody = ::getpid() + 1;
 const std::string kTheirName = "pid " + std::to_string(kSomebody);
 

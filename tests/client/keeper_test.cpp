@@ -1,4 +1,4 @@
-// The library's own thread: that it sleeps, and what is done without it.
+// The library's own thread: that it sleeps, and what happens without it.
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -23,7 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::eventually;
 
-// /proc/self/task/TID of the thread of that name; empty where there is none.
+// /proc/self/task/TID of the thread with that name; empty if there is none.
 std::string task_named(const std::string& name) {
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
     std::string found;
@@ -71,7 +71,7 @@ TEST_F(KeeperTest, It_sleeps_through_data_and_time_under_a_healthy_daemon) {
     EXPECT_EQ(daemon.next_call<proto::Release>().token, token - 1);
     acquire(*lock, token);
   }
-  daemon.reply(4711, proto::Grant{99});  // data that nobody waits for
+  daemon.reply(4711, proto::Grant{99});  // data that no thread waits for
   test::let_pass(200ms);
   EXPECT_EQ(switches(task), before);
 }
@@ -97,13 +97,13 @@ TEST_F(KeeperTest, What_a_stopped_daemon_did_not_take_reaches_it_when_it_goes_on
   for (proto::Token token = 1; token <= kNotices; ++token) {
     process.connection.notify(proto::Release{token});
   }
-  // Nobody waits and nobody calls.
+  // No thread waits or calls now.
   for (proto::Token token = 1; token <= kNotices; ++token) {
     ASSERT_EQ(daemon.next_call<proto::Release>().token, token);
   }
 }
 
-// What root is not bound by needs a process of an ordinary user.
+// Limits that do not bind root need a process of an ordinary user.
 class NoRoom : public ReclaimTest {
  protected:
   NoRoom() { open_to_all(); }
@@ -114,15 +114,15 @@ class NoRoom : public ReclaimTest {
     }
   }
 
-  // The status of the process is the number of the check that failed; 0: none.
+  // The process's exit status is the number of the check that failed; 0: none.
   pid_t as_ordinary_user(const std::function<int()>& body) {
     constexpr uid_t kNobody = 65534;
     constexpr int kCannot = 99;
     const pid_t child = ::fork();
     if (child != 0) return child;
-    daemon.die();  // the copy here, which would keep the socket open
+    daemon.die();  // this process's copy, which would keep the socket open
     ::signal(SIGALRM, SIG_DFL);
-    ::alarm(20);  // should the test end before it
+    ::alarm(20);  // in case the test ends first
     if (::geteuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) ::_exit(kCannot);
     ::_exit(body());
   }
@@ -155,8 +155,7 @@ TEST_F(NoRoom, Without_a_thread_of_its_own_those_who_wait_do_its_work_C9) {
   EXPECT_EQ(status_of(child), 0);
 }
 
-// The kernel counts the descriptors that a user has on their way in all his sockets (unix(7),
-// ETOOMANYREFS).
+// The kernel counts a user's descriptors in flight over all of its sockets (unix(7), ETOOMANYREFS).
 class OnTheirWay {
  public:
   explicit OnTheirWay(int count) {
@@ -189,7 +188,7 @@ TEST_F(NoRoom, Too_many_descriptors_on_their_way_delay_a_claim_and_fail_none_C3)
     if (timed || timed.error().error.code != proto::Errc::timed_out) return 3;
     if (Clock::now() - begin < 500ms) return 4;
     if (Clock::now() - begin > 5s) return 5;
-    if (seconds_of_work() > 0.4) return 6;  // not by asking all the time
+    if (seconds_of_work() > 0.4) return 6;  // not by retrying in a busy loop
     auto granted = acquiring(*lock);
     if (granted.wait_for(50ms) != std::future_status::timeout) return 7;
     others.reset();

@@ -18,7 +18,7 @@ class LockTest : public testing::Test {
  protected:
   std::unique_ptr<Lock> make(const std::string& name) { return Lock::make(name, process).value(); }
 
-  // Acquires, with the test as a daemon that grants `token`.
+  // Acquires; the test plays the daemon, and grants `token`.
   void acquire(Lock& lock, proto::Token token, Mode mode = Mode::exclusive) {
     auto granted =
         std::async(std::launch::async, [&] { return lock.acquire(mode, std::nullopt).value(); });

@@ -1,5 +1,5 @@
-// What a program learns of a lock that the kernel no longer has for it: by the next call, and by
-// the callback that it has registered.
+// How a program learns that the kernel no longer has one of its locks: from its next call, and from
+// the callback it has registered.
 
 #include <atomic>
 #include <future>

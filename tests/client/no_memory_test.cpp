@@ -1,5 +1,5 @@
-// Memory that runs out, at whichever allocation: the library's own thread does not end the program
-// for it, and no claim is lost (C9).
+// Memory that runs out, at any allocation: the library's own thread does not end the program
+// because of it, and no claim is lost (C9).
 
 #include <atomic>
 #include <cerrno>
@@ -15,11 +15,11 @@
 
 namespace {
 
-// So many bytes may be had, until they have been refused some so often. The test's own thread is
-// not counted.
+// Allocations beyond `limit` bytes fail, until `refusals` of them have. The test's own thread is
+// exempt.
 std::atomic<std::size_t> limit = 0;
 std::atomic<int> refusals = 0;
-// Of those that are not had for their size or number, so many are had all the same, first.
+// So many of the allocations that would fail succeed first.
 std::atomic<int> spared = 0;
 std::atomic<std::size_t> in_use = 0;
 thread_local bool is_test_itself = false;
@@ -29,7 +29,7 @@ bool must_fail(std::size_t size) {
   return spared-- <= 0 && refusals-- > 0;
 }
 
-// Ahead of what is had, and aligned as that must be.
+// Placed before each allocation, and aligned as that must be.
 struct alignas(std::max_align_t) Header {
   std::size_t counted;
 };
@@ -76,7 +76,7 @@ class NoMemory : public ReclaimTest {
     spared = 0;
     refusals = kRefusals;
   }
-  // Whatever its size.
+  // Whatever the allocation's size.
   static void refuse_one_after(int allocations) {
     limit = 0;
     spared = allocations;
@@ -84,15 +84,14 @@ class NoMemory : public ReclaimTest {
   }
   static void have_enough() { refusals = 0; }
 
-  // Until the client has read all that it was told.
+  // Waits until the client has read all that it was sent.
   void be_read() {
     auto asked = process.connection.start(proto::Status{}, kNever);
     daemon.reply(daemon.next().id, proto::StatusReport{});
     EXPECT_TRUE(asked->wait(kNever));
   }
 
-  // What is told first on a connection that is welcome; the client may have to begin more than
-  // once.
+  // The first request on a connection after the welcome; the client may need several attempts.
   proto::Request first_told() {
     for (int attempt = 0;; ++attempt) {
       try {
@@ -112,7 +111,7 @@ TEST_F(NoMemory, Whatever_there_is_none_for_every_claim_is_told_to_the_next_daem
   auto waiting = acquiring(*other);
   proto::Request wait = daemon.next();
   daemon.reply(wait.id, proto::Waiting{42});
-  // Up to more than a restart of the daemon takes.
+  // Up to more than a daemon's restart needs.
   for (std::size_t step = 0; step <= 120; ++step) {
     const std::size_t bytes = 3 * step * step;
     SCOPED_TRACE(bytes);
@@ -146,7 +145,7 @@ TEST_F(NoMemory, Whichever_allocation_fails_no_claim_is_told_twice_C9) {
   do {
     SCOPED_TRACE(allocations);
     be_read();
-    refuse_one_after(allocations++ / 2);  // twice each: now and then there is one more before it
+    refuse_one_after(allocations++ / 2);  // twice each: sometimes one more precedes it
     daemon.hang_up();
     const auto hold = first_told();
     ASSERT_EQ(std::get<proto::Reclaim>(hold.call).token, 7U);
@@ -160,7 +159,7 @@ TEST_F(NoMemory, Whichever_allocation_fails_no_claim_is_told_twice_C9) {
   EXPECT_EQ(waiting.get(), 8U);
 }
 
-// With no hold whose reclaim is to be answered, nobody but who waits reads what the daemon says.
+// Without a hold whose reclaim awaits an answer, only the waiting thread reads from the daemon.
 TEST_F(NoMemory, Whichever_allocation_fails_who_waits_hears_of_his_grant_C9) {
   const auto lock = make(path);
   proto::Token token = 0;
@@ -173,7 +172,7 @@ TEST_F(NoMemory, Whichever_allocation_fails_who_waits_hears_of_his_grant_C9) {
     daemon.reply(daemon.next().id, proto::Waiting{42});
     daemon.die();
     EXPECT_TRUE(eventually([&] { return process.connection.absence().has_value(); }));
-    // Who waits does not lead any more: it has nothing to read from.
+    // The waiting thread no longer leads: there is no connection to read.
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     refuse_one_after(allocations++);
     daemon.come_back();
@@ -241,7 +240,7 @@ TEST_F(NoMemory, A_release_that_there_is_none_to_keep_for_a_full_socket_is_told_
   EXPECT_EQ(std::get<proto::Release>(told.call).token, 7U);
 }
 
-// A page of `list`, which takes more than there is, is given up with the query.
+// A page of `list` that needs more memory than there is fails with its query.
 TEST_F(NoMemory, A_long_answer_keeps_nobody_from_his_grant) {
   const auto lock = make(path);
   auto waiting = acquiring(*lock);
@@ -261,7 +260,7 @@ TEST_F(NoMemory, A_long_answer_keeps_nobody_from_his_grant) {
   EXPECT_EQ(waiting.get(), 7U);
 }
 
-// Nothing that the socket says tells of it.
+// The socket reports nothing about the line that was put back.
 TEST_F(NoMemory, What_the_leader_read_and_could_not_hand_out_is_not_left_there_C9) {
   const auto lock = make(path);
   const auto other = make(folder / "other");

@@ -1,4 +1,4 @@
-// Lock files that stay open between two holds, and that they do not stay for long.
+// Lock files that stay open between two holds, and that they do not stay open for long.
 
 #include "client/parking.hpp"
 
@@ -35,7 +35,7 @@ using test::FakeDaemon;
 
 class Places : public testing::Test {
  protected:
-  // The time of one attempt after another.
+  // Moves on by `pause`, and makes an attempt.
   bool parks_after(Parking::Place& place, Clock::duration pause) {
     now += pause;
     return parking.begin(place, now).park;
@@ -46,7 +46,7 @@ class Places : public testing::Test {
     is_first = done == Parking::Put::parked_first;
     return done != Parking::Put::refused;
   }
-  // The tokens of what is closed for having been idle.
+  // The tokens of the files that were closed for being idle.
   std::vector<proto::Token> idle() {
     std::vector<proto::Token> tokens;
     is_used = parking.close_idle([&](const ParkedFile& file) { tokens.push_back(file.token); });
@@ -155,7 +155,7 @@ class ParkingTest : public testing::Test {
     if (!proto::is_local(proto::open_lock_file(path)->get())) GTEST_SKIP() << "no local folder";
   }
 
-  // What the daemon hears of one more acquire, and grants.
+  // The request for one more acquire, which the daemon grants.
   proto::Acquire acquire(Lock& its) {
     auto granted = std::async(std::launch::async,
                               [&] { return its.acquire(Mode::exclusive, std::nullopt).value(); });
@@ -166,7 +166,7 @@ class ParkingTest : public testing::Test {
     return std::get<proto::Acquire>(request.call);
   }
 
-  // Which comes with a descriptor or names a parked file, one of both.
+  // It comes with a descriptor or names a parked file, never both.
   proto::Request next_claim() {
     for (;;) {
       auto request = daemon.next();
@@ -187,7 +187,7 @@ class ParkingTest : public testing::Test {
     return daemon.next_call<proto::Release>();
   }
 
-  // Until its file is parked: at times this process is too slow for that.
+  // Repeats until its file is parked: sometimes this process is too slow for that.
   void park(Lock& its) {
     ASSERT_TRUE(eventually([&] {
       acquire(its);

@@ -1,7 +1,7 @@
 // What Python locket's documentation shows and says, line by line, in C++ against a real locketd.
 //
 // Usage: python_locket_test FOLDER, with LOCKET_SOCKET in the environment. Prints what is wrong;
-// exit status 0 when nothing is. A program of C++17 that knows nothing but <locket/locket.hpp>.
+// exits with 0 if nothing is. A C++17 program that uses only <locket/locket.hpp>.
 
 #include <atomic>
 #include <chrono>
@@ -216,7 +216,7 @@ void Locks_move_and_tokens_rise(const std::string& path) {
 void Many_threads_take_turns_C2(const std::string& path) {
   constexpr int kThreads = 8;
   constexpr int kTurns = 100;
-  int counter = 0;  // guarded by the lock alone
+  int counter = 0;  // guarded only by the lock
   std::vector<std::thread> threads;
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&] {

@@ -1,4 +1,4 @@
-// A process with locks, and the daemons that come and go while it has them.
+// A process with locks, and the daemons that come and go meanwhile.
 
 #pragma once
 
@@ -22,14 +22,14 @@ class ReclaimTest : public testing::Test {
 
   std::unique_ptr<Lock> make(const std::string& name) { return Lock::make(name, process).value(); }
 
-  // Waits in a thread of its own.
+  // Acquires in a separate thread.
   static Granted acquiring(Lock& lock, std::optional<proto::Seconds> timeout = std::nullopt,
                            proto::Mode mode = proto::Mode::exclusive) {
     return std::async(std::launch::async,
                       [&lock, timeout, mode] { return lock.acquire(mode, timeout); });
   }
 
-  // Acquires, with the test as a daemon that grants `token`.
+  // Acquires; the test plays the daemon, and grants `token`.
   void acquire(Lock& lock, proto::Token token) {
     auto granted = acquiring(lock);
     if (!std::exchange(welcomed, true)) daemon.welcome();
@@ -37,7 +37,7 @@ class ReclaimTest : public testing::Test {
     EXPECT_EQ(granted.get(), token);
   }
 
-  // A daemon's successor takes the client in.
+  // A successor of the daemon accepts the client.
   void succeed() {
     daemon.hang_up();
     daemon.welcome();

@@ -1,4 +1,4 @@
-// What becomes of claims when the daemon that knew them is gone (C9), by the protocol.
+// What happens to claims when the daemon that knew them is gone (C9), at the protocol level.
 
 #include <sys/file.h>
 #include <unistd.h>
@@ -120,7 +120,7 @@ TEST_F(ReclaimTest, What_is_held_is_told_before_what_is_waited_for_and_both_befo
   for (std::size_t i = 3; i < 6; ++i) {
     const auto request = daemon.next();
     const auto* reclaim = std::get_if<proto::Reclaim>(&request.call);
-    // The new one may have been on its way to the daemon that died. It has no place there.
+    // The new claim may have been on its way to the daemon that died. It has no place there.
     EXPECT_TRUE(i == 5 || reclaim != nullptr);
     if (reclaim != nullptr) {
       EXPECT_EQ(reclaim->ticket, i < 5 ? i : 0);
@@ -147,7 +147,7 @@ TEST_F(ReclaimTest, A_grant_that_the_daemon_sent_before_it_died_counts_C9) {
   auto attempt = lock->begin(Mode::exclusive, std::nullopt).value();
   daemon.welcome();
   daemon.grant(daemon.next(), 7);
-  daemon.die();  // and nobody has read the grant
+  daemon.die();  // before the grant has been read
   daemon.come_back();
   daemon.welcome();
   EXPECT_EQ(daemon.next_call<proto::Reclaim>().token, 7U);
@@ -374,7 +374,7 @@ TEST_F(ReclaimTest, Thousands_of_claims_come_back_through_a_socket_that_holds_hu
   for (proto::Token token = 1; token <= kHolds;) {
     const auto request = daemon.next();
     const auto* reclaim = std::get_if<proto::Reclaim>(&request.call);
-    if (reclaim == nullptr) continue;  // what was asked goes out when there is room
+    if (reclaim == nullptr) continue;  // earlier requests still leave when there is room
     ASSERT_EQ(reclaim->token, token);
     daemon.reply(request.id, proto::Grant{token++});
   }

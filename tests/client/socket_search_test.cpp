@@ -47,8 +47,8 @@ TEST(SocketSearch, A_path_too_long_for_a_socket_is_an_error_and_not_cut_short) {
   EXPECT_NE(error.message.find("too long"), std::string::npos) << error.message;
 }
 
-// UndefinedBehaviorSanitizer itself needs descriptors, to look at objects, and reports without them
-// what is not so.
+// UndefinedBehaviorSanitizer itself needs descriptors to inspect objects, and gives false reports
+// without them.
 #if !defined(__SANITIZE_ADDRESS__)
 TEST(SocketSearch, Does_not_blame_the_daemon_where_the_process_has_no_descriptor_left) {
   test::FakeDaemon daemon;

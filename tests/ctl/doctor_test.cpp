@@ -1,4 +1,5 @@
-// locketctl doctor: what is well, and what is wrong with a daemon or a lock file.
+// locketctl doctor: what it says when all is well, and about what is wrong with a daemon or a lock
+// file.
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -24,7 +25,7 @@ using testing::StartsWith;
 
 constexpr int kHealthy = 0;
 constexpr int kProblem = 1;
-// Of a step, as client/ctl/doctor/examination.hpp has it.
+// The length of a step in client/ctl/doctor/examination.hpp.
 constexpr double kStepSeconds = 5;
 
 class CtlDoctor : public Locketctl {
@@ -33,7 +34,7 @@ class CtlDoctor : public Locketctl {
     int status = -1;
     Json checks;
 
-    // The one finding of that check.
+    // The only finding of that check.
     [[nodiscard]] Json of(const std::string& check) const {
       Json found;
       for (const Json& one : checks) {
@@ -160,8 +161,7 @@ TEST_F(CtlDoctor, A_daemon_that_is_stopped_is_a_problem_and_keeps_nobody_waiting
   EXPECT_LT(seconds_since(begin), 3 * kStepSeconds);
 }
 
-// As that of a socket which systemd keeps does for each client, where its configuration is
-// mistaken.
+// As a socket that systemd keeps does for each client if the daemon's configuration is invalid.
 TEST_F(CtlDoctor, A_daemon_that_hangs_up_is_a_problem_and_its_configuration_may_be_why) {
   FakeDaemon ending;
   Child doctor(doctor_of(ending.socket()));
@@ -343,7 +343,7 @@ TEST_F(CtlDoctor, A_file_system_that_hangs_is_a_problem_and_keeps_nobody_waiting
   }
 }
 
-// Each in a mount namespace of its own, which goes with its process.
+// Each command runs in its own mount namespace, which ends with its process.
 TEST_F(CtlDoctor, On_an_overlay_a_file_of_a_lower_layer_is_worth_a_warning) {
   const std::string script =
       "mount -t tmpfs lower lower && touch lower/old && mkdir work upper merged && "

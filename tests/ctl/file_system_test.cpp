@@ -1,4 +1,4 @@
-// What locketctl doctor expects of file systems that no test can mount.
+// What locketctl doctor expects of file systems that tests cannot mount.
 
 #include "client/ctl/doctor/file_system.hpp"
 

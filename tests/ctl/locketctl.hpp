@@ -1,4 +1,4 @@
-// A daemon, a folder for lock files, and locketctl to talk to the one about the other.
+// A daemon, a folder for lock files, and locketctl to use both.
 
 #pragma once
 
@@ -38,7 +38,7 @@ class Locketctl : public testing::Test {
     return run(terminal);
   }
 
-  // The one lock that the daemon knows, as `list --json` shows it.
+  // The only lock that the daemon knows, as `list --json` shows it.
   [[nodiscard]] Json listed() const {
     return Json::parse(ctl({"list", "--json"}).output).at("locks").at(0);
   }
@@ -53,7 +53,7 @@ class Locketctl : public testing::Test {
   const std::string lock = folder.file("lock");
 };
 
-// Holds a lock until it is told to end by a line, or by the end of its input.
+// Holds a lock until it is told to end by a line of input, or by the end of it.
 class Holding {
  public:
   Holding(Command command, std::vector<std::string> job = {"sh", "-c", "echo ready; read line"})

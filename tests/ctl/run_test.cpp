@@ -25,7 +25,7 @@ TEST_F(CtlRun, A_running_command_excludes_plain_flock_C6) {
   holding.wait_until_held();
   EXPECT_EQ(run({.words = {"flock", "-n", lock, "true"}}).status, 1);
   holding.end();
-  // The kernel tells the daemon of the end a moment later than it tells us.
+  // The kernel reports the end to the daemon a moment later than to this process.
   EXPECT_EQ(run({.words = {"flock", "-w", "20", lock, "true"}}).status, 0);
 }
 
@@ -81,7 +81,7 @@ TEST_F(CtlRun, A_timeout_ends_the_wait_but_not_early_C3) {
 }
 
 TEST_F(CtlRun, An_external_holder_is_named_by_the_process_that_has_it_C13) {
-  // flock(1) locks and ends; its child has the lock by the descriptor that it inherited.
+  // flock(1) locks and ends; its parent shell keeps the lock through the descriptor they share.
   Child outsider({.words = {"sh", "-c", "exec 9<\"$0\"; flock 9; echo ready; read line", lock}});
   ASSERT_EQ(outsider.line(), "ready");
   const auto refused = ctl({"run", "-n", lock, "true"});
@@ -105,7 +105,7 @@ TEST_F(CtlRun, A_lock_is_free_when_the_command_has_ended_C7) {
 }
 
 TEST_F(CtlRun, A_killed_commands_lock_is_free_although_its_child_lives_on_C8) {
-  // A shell gives /dev/null to what it runs beside itself, so cat needs another name for the input.
+  // A shell gives background commands /dev/null as input, so cat reads another descriptor.
   Holding holding(command({"run", lock}),
                   {"sh", "-c", "exec 9<&0; cat <&9 >&2 & echo ready; read line"});
   holding.wait_until_held();
@@ -328,7 +328,7 @@ TEST_F(CtlRun, Without_a_daemon_it_says_where_it_looked_and_how_to_start_one) {
   }
 }
 
-// To start another helps nobody.
+// Starting another daemon would not help.
 TEST_F(CtlRun, Where_one_may_not_connect_it_says_whom_to_ask) {
   ASSERT_EQ(::chmod(daemon.socket().c_str(), 0), 0);
   Command refused = command({"run", lock, "true"});

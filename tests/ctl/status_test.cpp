@@ -29,7 +29,7 @@ TEST_F(CtlStatus, Counts_what_the_daemon_has) {
   EXPECT_EQ(user.at("held"), Json({{"has", 1}, {"limit", 65536}}));
   EXPECT_EQ(user.at("waiting"), Json({{"has", 1}, {"limit", 65536}}));
   EXPECT_EQ(user.at("text"), Json({{"has", 2 * lock.size()}, {"limit", 33554432}}));
-  EXPECT_EQ(user.at("descriptors").at("has"), 6);  // two for a session, one for a lock
+  EXPECT_EQ(user.at("descriptors").at("has"), 6);  // two per session, one per claim
   EXPECT_THAT(ctl({"status"}).output,
               HasSubstr("yours        2 of 8192 sessions, 1 of 65536 locks held, 1 of 65536 that "
                         "wait,\n             " +

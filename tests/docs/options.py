@@ -12,7 +12,7 @@ import sys
 
 
 def help_of(program, *command):
-    environment = {"PATH": os.environ["PATH"]}  # defaults are those of a machine's daemon
+    environment = {"PATH": os.environ["PATH"]}  # so that defaults are those of a machine's daemon
     return subprocess.run(
         [program, *command, "--help"], env=environment, check=True, capture_output=True, text=True
     ).stdout

@@ -8,7 +8,7 @@ import pathlib
 import re
 import sys
 
-PARTS = {  # where what a page is about reads them
+PARTS = {  # the sources that read the variables of each page
     "locketd.8": ["daemon/*.cpp", "proto/socket_path*.cpp"],
     "locketctl.1": ["client/ctl/**/*.cpp", "proto/*.cpp"],
     "liblocket.3": ["client/*.cpp", "proto/socket_path*.cpp"],

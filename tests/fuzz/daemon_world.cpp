@@ -35,9 +35,9 @@ DaemonWorld::DaemonWorld() : now_(beginning()), dispatch_(*this, kernel_, "/fuzz
   kernel_.on_discard = [this](Ticket ticket) { discarded(ticket); };
 }
 
-// ---- Connections, as Session has them ----
+// ---- Connections, as in Session ----
 
-// No pid, so that no path is opened for anybody. One client's process cannot be watched.
+// Without a pid, so that no path is opened for a client. One client's process cannot be watched.
 void DaemonWorld::open(std::size_t client) {
   Client& its = clients_.at(client);
   if (its.session != 0) return;
@@ -68,7 +68,7 @@ void DaemonWorld::end_connection(std::size_t client) {
   its.connected = false;
   if (!dispatch_.outlives_connection(its.session)) return close(its);
   its.unanswered.clear();
-  // What it has said that it holds, it says for its process, which lives on.
+  // What it holds by its own word belongs to its process, which lives on.
   forget(its.session, [](const Claim& claim) { return claim.state == Claim::State::waits; });
 }
 
@@ -117,7 +117,7 @@ void DaemonWorld::handle(Client& client, std::string_view line) {
   if (!served) violate(client, served.error());
 }
 
-// What the client gives up, or changes, by saying this.
+// What the client gives up, or changes, by sending this.
 void DaemonWorld::before(Client& client, const proto::Request& request) {
   if (const auto* release = std::get_if<proto::Release>(&request.call)) {
     forget(client.session,
@@ -160,7 +160,7 @@ void DaemonWorld::send(SessionId session, std::string_view sent) {
   const auto reply = proto::decode_reply(without_line_feed(line));
   require(reply.has_value(), "a line that no client reads: " + line);
   if (!client->connected) {
-    // It cannot read this, but holds what it was coming back to.
+    // The client cannot read this, but now holds what it was coming back to.
     const auto* grant = std::get_if<proto::Grant>(&reply->answer);
     if (grant != nullptr) answered(*client, reply->id, *grant);
     return;
@@ -191,7 +191,7 @@ void DaemonWorld::answered(Client& client, const Id& id, const proto::Grant& gra
   its.state = Claim::State::holds;
 }
 
-// Only the end of a wait, or of a return, is told by these.
+// Only these end a wait or a return.
 void DaemonWorld::answered(Client& client, const Id& id, const proto::Failure& failure) {
   const bool timed_out = failure.error.code == proto::Errc::timed_out;
   const bool lost = failure.error.code == proto::Errc::lost;
@@ -239,7 +239,7 @@ void DaemonWorld::adopted(Ticket ticket, const FileId& file) {
   claims_.emplace(ticket, claim);
 }
 
-// Nobody loses a lock that it was not known to give up.
+// No claim loses a lock unless it was seen to give it up.
 void DaemonWorld::discarded(Ticket ticket) {
   const auto found = claims_.find(ticket);
   if (found == claims_.end()) return;
@@ -313,7 +313,7 @@ void DaemonWorld::rest() {
   require(false, "it never comes to rest");
 }
 
-// Everything is said and heard; so whoever has no answer waits, and `list` says the same.
+// All has been sent and read. So every request without an answer waits, and `list` must say so.
 void DaemonWorld::check_list() {
   open(kObserver);
   say(kObserver, proto::encode(proto::Request{1, proto::Hello{proto::kProtocolVersion, {}, {}}}),
@@ -333,7 +333,7 @@ void DaemonWorld::check_list() {
     require(row.token == claim->second.token, "a row with another token");
     require(row.file == claim->second.file, "a row of another file");
   }
-  // Those of whom the kernel is being asked are not known yet.
+  // Claims that the kernel is still being asked about are not listed yet.
   const auto returning = std::ranges::count_if(
       claims_, [](const auto& claim) { return claim.second.state == Claim::State::returns; });
   require(rows_.size() + static_cast<std::size_t>(returning) == claims_.size(),
@@ -355,7 +355,7 @@ void DaemonWorld::finish() {
   check_list();
   for (std::size_t client = 0; client <= kClients; ++client) die(client);
   kernel_.no_externals();
-  // The recovery's end, which is put off now and then for so long a step.
+  // Reaches the recovery's end, which is put off a few times if a step is this long.
   for (int late = 0; late < 8; ++late, rest()) pass(std::chrono::seconds(1), {});
   for (rest(); kernel_.attempts() > 0; rest()) kernel_.answer(0, FakeKernel::Whim::none);
   require(kernel_.adopted() == 0, "a descriptor is left");

@@ -1,17 +1,17 @@
 // All that the real Dispatch and Arbiter see of the world: clients, their connections, the clock
-// and the kernel. The fuzzer's program moves it; it checks each line that comes out.
+// and the kernel. The fuzzer's program drives it; it checks each line that comes out.
 //
-// Invariants, each of which ends the process where it is broken:
+// Invariants, each of which ends the process when violated:
 //  1. Every request with an id is answered once, and nothing else is answered.
 //  2. A client that was told of a grant has the kernel's lock until it releases it or goes (C6).
 //     Tokens only rise.
-//  3. Whoever is granted a lock had nobody before it in its queue (C4).
-//  4. Nobody times out early (C3).
-//  5. `list` shows just those that hold and wait.
-//  6. Whoever has to wait is told so once at most, and only if it wants to be.
-//  7. Nobody is sent away who speaks as PROTOCOL.md says.
+//  3. A claim that is granted had no other before it in its queue (C4).
+//  4. No claim times out early (C3).
+//  5. `list` shows exactly those that hold and wait.
+//  6. A claim that has to wait is told so at most once, and only if it asked for that.
+//  7. No client that follows PROTOCOL.md is disconnected.
 //  8. What is kept of a detached session for the next daemon is all that it holds.
-//  9. When all have gone, nothing is left: no lock, no descriptor, no deadline.
+//  9. When all clients have gone, nothing is left: no lock, no descriptor, no deadline.
 
 #pragma once
 
@@ -44,31 +44,31 @@ class DaemonWorld final : public locketd::Sessions {
   // ---- What clients do ----
 
   void open(std::size_t client);
-  // Puts the message into the client's socket; the daemon has not heard it yet.
+  // Puts the message into the client's socket; the daemon has not read it yet.
   void say(std::size_t client, std::string bytes, std::vector<proto::Descriptor> descriptors);
-  // What comes next may be no line of the protocol's, or have too many descriptors, or too few.
+  // What comes next may not be a line of the protocol, or may have too many or too few descriptors.
   void misbehave(std::size_t client) { clients_.at(client).orderly = false; }
   void hear(std::size_t client);
-  // The client shuts its connection down, having said what it said.
+  // The client shuts down its connection after all it has sent.
   void end_connection(std::size_t client);
   void die(std::size_t client);
 
   // ---- What else happens ----
 
-  // First of all: there was a daemon before.
+  // Only at the start: there was a daemon before.
   void recover();
   void pass(std::chrono::nanoseconds steady, std::chrono::nanoseconds wall);
   void settle() { settle_wanted_ = false, dispatch_.settle(); }
   void check() const;
-  // Checks it all at rest, and then at the end of everybody.
+  // Checks everything at rest, then after all clients have gone.
   void finish();
 
-  // What some claim has, or had.
+  // A token that some claim has, or had.
   [[nodiscard]] proto::Token some_token(std::size_t which) const;
   [[nodiscard]] proto::Token last_parked() const { return last_parked_; }
   [[nodiscard]] proto::Ticket some_ticket(std::size_t which) const;
 
-  // Sessions, for dispatch.
+  // Implements Sessions for dispatch.
   locketd::Instant now() const override { return now_; }
   void send(locketd::SessionId session, std::string_view line) override;
   void drain(locketd::SessionId session) override;
@@ -83,7 +83,7 @@ class DaemonWorld final : public locketd::Sessions {
     std::string bytes;
     std::vector<proto::Descriptor> descriptors;
   };
-  // A client's session, with the daemon's side of its connection as Session has it.
+  // A client's session, with the daemon's side of its connection as in Session.
   struct Client {
     locketd::SessionId session = 0;  // 0: none
     locketd::Peer peer;
@@ -103,12 +103,12 @@ class DaemonWorld final : public locketd::Sessions {
     std::optional<locketd::Monotonic> deadline;
     enum class State : std::uint8_t { waits, returns, holds };
     State state = State::waits;
-    proto::Token token = 0;  // of one that returns or holds
+    proto::Token token = 0;  // of a claim that returns or holds
     bool told = false;       // that it has to wait
 
     [[nodiscard]] bool holds() const { return state == State::holds; }
   };
-  // The line that Dispatch is being told.
+  // The line that Dispatch is handling.
   struct Heard {
     locketd::SessionId session = 0;
     const proto::Request* request = nullptr;
@@ -123,7 +123,7 @@ class DaemonWorld final : public locketd::Sessions {
   void before(Client& client, const proto::Request& request);
   void violate(Client& client, const proto::Error& error);
   void close(Client& client);
-  // What a session no longer has, by its own doing.
+  // Claims that a session has given up itself.
   void forget(locketd::SessionId session, auto&& which) {
     std::erase_if(claims_, [&](const auto& entry) {
       return entry.second.session == session && which(entry.second);
@@ -144,10 +144,10 @@ class DaemonWorld final : public locketd::Sessions {
   locketd::Instant now_;
   FakeKernel kernel_;
   locketd::Dispatch dispatch_;
-  std::array<Client, kClients + 1> clients_;  // the last is ours, for check_list()
-  Claims claims_;                             // which the daemon has, as far as clients can know
+  std::array<Client, kClients + 1> clients_;  // the last is for check_list()
+  Claims claims_;                             // the daemon's, as far as clients can know
   Heard heard_;
-  std::vector<proto::Row> rows_;  // of the last list
+  std::vector<proto::Row> rows_;  // from the last list
   std::optional<proto::Cursor> next_rows_;
   proto::Token last_parked_ = 0;
   proto::Token last_token_ = 0;

@@ -52,7 +52,7 @@ void FakeKernel::check_lock(Ticket ticket, Mode mode) {
   if (prompt) end(ticket, still_held(ticket, mode) ? OsResult::locked : OsResult::busy, 0);
 }
 
-// The attempt may have ended while this was on its way.
+// The attempt may have ended before this call.
 void FakeKernel::abandon(Ticket ticket) {
   require(files_.contains(ticket), "abandoned after its end");
   if (const auto found = attempts_.find(ticket); found != attempts_.end()) {
@@ -85,9 +85,9 @@ void FakeKernel::answer(std::size_t which, Whim whim) {
     return end(ticket, held ? OsResult::locked : OsResult::busy, 0);
   }
   if (whim == Whim::none && free_for(ticket, attempt.mode)) return end(ticket, OsResult::locked, 0);
-  // A wait goes on for as long as nobody lets it end.
+  // A wait goes on until something ends it.
   if (attempt.awaiting && !attempt.abandoned && whim == Whim::none) return;
-  // That a lock is busy which is free is said only where nobody wants it any more.
+  // A free lock is reported busy only if it is no longer wanted.
   if (!attempt.abandoned && free_for(ticket, attempt.mode)) return;
   end(ticket, OsResult::busy, 0);
 }
@@ -110,8 +110,8 @@ void FakeKernel::end(Ticket ticket, OsResult result, int os_error) {
   report_(ticket, result, os_error);
 }
 
-// A former holder's description has the lock unless somebody else's has; whom we took for an
-// external holder was this one.
+// A former holder's description has the lock unless another's has; what looked like an external
+// holder was this one.
 bool FakeKernel::still_held(Ticket ticket, Mode mode) {
   const FileId& file = files_.at(ticket).id;
   if (ours_exclude(file, mode)) return false;

@@ -1,9 +1,9 @@
-// The kernel's side as a program of the fuzzer's plays it: who else has a file, and when and how
-// each attempt ends.
+// The kernel's side, driven by the fuzzer's program: which external holders there are, and when and
+// how each attempt ends.
 //
-// Owned by the world. It checks what Dispatch and Arbiter owe the OS layer: between its adoption
-// and its discard, which never comes during an attempt, each ticket is tried by one attempt at a
-// time, and no lock is tried that one of ours excludes, but to look again.
+// Owned by the world. It checks what Dispatch and Arbiter owe the OS layer: between a ticket's
+// adoption and its discard, which never comes during an attempt, it has one attempt at a time; and
+// no lock is tried that one of ours excludes, except to look again.
 
 #pragma once
 
@@ -24,7 +24,7 @@ class FakeKernel final : public locketd::OsLocks {
   using Mode = locketd::Mode;
   using FileId = locketd::FileId;
 
-  // How attempts end where the kernel alone does not say it.
+  // How attempts end when that is not determined by the locks.
   enum class Whim { none, fail, say_busy };
 
   bool prompt = false;                                  // answers from within try_lock
@@ -55,11 +55,11 @@ class FakeKernel final : public locketd::OsLocks {
   [[nodiscard]] std::size_t adopted() const { return files_.size(); }
   [[nodiscard]] bool locked(Ticket ticket) const { return locks_.contains(ticket); }
 
-  // One of the attempts under way ends, unless it still waits for somebody.
+  // Ends one of the pending attempts, unless it still waits for a holder.
   void answer(std::size_t which, Whim whim);
 
-  // A process without the daemon unlocks the file, or locks it where it can. It may turn out to be
-  // one that held it under the daemon before this one.
+  // An external holder unlocks the file, or a process without the daemon locks it if it can. It may
+  // later turn out to have held it under the former daemon.
   void external(const FileId& file, Mode mode);
   void no_externals() { externals_.clear(); }
 

@@ -1,4 +1,5 @@
-// What any process may send: bytes to lines to requests, and text to its escaped form and back.
+// What any process may send: from bytes to lines to requests, and text to its escaped form and
+// back.
 
 #include <cstddef>
 #include <expected>
@@ -38,7 +39,7 @@ void check_texts(const Detach& detach) {
 }
 void check_texts(const auto&) {}
 
-// What was understood is said again in our own words, and understood the same.
+// A decoded request, encoded again by us, must decode to the same.
 void check_round_trip(const Request& request) {
   const std::string line = encode(request);
   const auto again = decode_request(without_line_feed(line));
@@ -59,7 +60,7 @@ void check_refusal(const BadRequest& bad) {
           "not the same refusal: " + line);
 }
 
-// The reader of the usual case must not read anything otherwise than the thorough one.
+// The fast reader for the usual case must agree with the thorough one.
 void check_flat(std::string_view line) {
   FlatObject usual;
   if (!read_flat(line, usual)) return;
@@ -70,8 +71,8 @@ void check_flat(std::string_view line) {
   require(read && usual == thorough, "read in two ways: " + std::string(line));
 }
 
-// White space between them changes nothing (RFC 8259, section 2), but then a line is not read to
-// the letter.
+// White space between the tokens changes nothing (RFC 8259, section 2), but such a line does not
+// take the fast path for our exact form.
 void check_loose(std::string_view line, const std::expected<Request, BadRequest>& request) {
   if (!line.starts_with('{')) return;
   const auto loose = decode_request("{ " + std::string(line.substr(1)));
@@ -122,7 +123,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace locket::fuzz;
   const auto bytes = view_of(data, size);
   for (const std::string& line : lines_of(bytes)) check_request(line);
-  check_request(bytes);  // a line feed within a line is white space to a JSON reader
+  check_request(bytes);  // to a JSON reader, a line feed within a line is white space
   check_text(bytes);
   return 0;
 }

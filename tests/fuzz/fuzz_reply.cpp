@@ -1,4 +1,4 @@
-// What a daemon may send: bytes to lines to replies, and what the client tells people of them.
+// What a daemon may send: from bytes to lines to replies, and the text the client makes of them.
 
 #include <cstddef>
 #include <string>
@@ -28,8 +28,8 @@ void check_answer(const Failure& failure) {
   const Refusal& refusal = *failure.refusal;
   for (const Row& row : refusal.holders) check_row(row);
   require_safe(refusal.path);
-  // With none, or an external one, the client would look through /proc.
-  constexpr std::size_t kFew = 2;  // each asks who its user is
+  // With no holder, or an external one, the client would search /proc.
+  constexpr std::size_t kFew = 2;  // each looks up its user
   if (refusal.external || refusal.holders.empty() || refusal.holders.size() > kFew) return;
   const auto holders = client::holders_of(refusal, 0);
   require(holders.size() == refusal.holders.size(), "a holder was lost");
@@ -52,7 +52,8 @@ void check_answer(const auto&) {}
 
 void check_reply(std::string_view line) {
   const auto reply = decode_reply(line);
-  // White space changes nothing (RFC 8259, section 2), but then a line is not read to the letter.
+  // White space changes nothing (RFC 8259, section 2), but such a line does not take the fast path
+  // for our exact form.
   if (line.starts_with('{')) {
     const auto loose = decode_reply("{ " + std::string(line.substr(1)));
     require(loose.has_value() == reply.has_value(), "read in two ways: " + std::string(line));

@@ -27,7 +27,7 @@ using namespace locket::proto;
 
 constexpr std::size_t kFiles = 3;
 
-// Some files, and one thing that is none. Opened once: descriptors are what programs pass most.
+// Some files, and one thing that is not a file. Opened once, since programs pass descriptors most.
 int open_descriptor(std::size_t which) {
   static const std::array<int, kFiles + 1> descriptors = [] {
     std::array<int, kFiles + 1> all{};
@@ -54,7 +54,7 @@ class Program {
   void run() {
     world_.kernel().prompt = input_.flag();
     if (input_.flag()) world_.recover();
-    // Most of what there is to find lies behind the greeting.
+    // Most of what can be found lies behind the greeting.
     const std::size_t greeted = input_.below(DaemonWorld::kClients + 1);
     for (std::size_t client = 0; client < greeted; ++client) {
       world_.open(client);
@@ -85,7 +85,7 @@ class Program {
         say_request(client);
         return world_.hear(client);
       case 6:
-        return say_request(client);  // for the draining to find
+        return say_request(client);  // for drain() to find
       case 7:
         return world_.hear(client);
       case 8:
@@ -95,7 +95,7 @@ class Program {
       case 11:
         return pass();
       case 12:
-        return;  // the loop comes round
+        return;  // one turn of the loop
       case 13:
         return world_.end_connection(client);
       case 14:
@@ -166,7 +166,7 @@ class Program {
     if (!reclaim.token) reclaim.timeout = timeout();
     switch (input_.below(4)) {
       case 0:
-        break;  // it was never told
+        break;  // no ticket: it was never told one
       case 1:
         reclaim.ticket = input_.below(8);
         break;
@@ -185,7 +185,7 @@ class Program {
   std::vector<Descriptor> descriptors(std::size_t count) {
     std::vector<Descriptor> all;
     for (; count > 0; --count) {
-      // Seldom what is no file, or what the daemon had no room for.
+      // Rarely something that is no file, or a descriptor the daemon had no room for.
       const std::size_t which = input_.below(16);
       if (which == 14) {
         all.emplace_back();
@@ -207,7 +207,7 @@ class Program {
 
   void pass() {
     const auto time = input_.byte() * 1ms;
-    const bool jump = input_.below(16) == 15;  // of the wall's clock, which people set
+    const bool jump = input_.below(16) == 15;  // of the wall clock, which can be set
     world_.pass(time, jump ? (static_cast<int>(input_.byte()) - 128) * 1s : time);
   }
 
@@ -222,7 +222,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace locket::fuzz;
   locketd::log::set_level(locketd::log::Level::error);
   open_descriptor(0);
-  // The lowest number that is free, which is so again when all has been closed.
+  // The lowest free descriptor number, which must be free again when all has been closed.
   const int free = locket::proto::Descriptor(::dup(STDERR_FILENO)).get();
   {
     Program program(view_of(data, size));

@@ -1,7 +1,7 @@
 // What the fuzz targets share: reading a program from arbitrary bytes, and failing loudly.
 //
-// A target is one function of libFuzzer's, LLVMFuzzerTestOneInput. Built with it by ./dev fuzz; in
-// every other build replay.cpp calls it for each file of the corpus.
+// A target is one libFuzzer function, LLVMFuzzerTestOneInput. ./dev fuzz builds it with libFuzzer;
+// in every other build replay.cpp calls it for each file of the corpus.
 
 #pragma once
 
@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace locket::fuzz {
 
-// Ends the process, which is what a fuzzer notices.
+// Ends the process, which the fuzzer detects.
 inline void require(bool right, std::string_view wrong,
                     std::source_location where = std::source_location::current()) {
   if (right) return;
@@ -27,7 +27,7 @@ inline void require(bool right, std::string_view wrong,
   std::abort();
 }
 
-// Numbers from bytes. Whatever is read beyond the end is zero, so that every input is a program.
+// Numbers from bytes. Reads past the end give zero, so that every input is a program.
 class Input {
  public:
   explicit Input(std::string_view bytes) : bytes_(bytes) {}

@@ -1,4 +1,4 @@
-// Bytes to lines, as both sides do it, with what must hold of any text.
+// From bytes to lines, as on both sides, with what must hold of any text.
 
 #pragma once
 
@@ -23,8 +23,8 @@ struct Lines {
   friend bool operator==(const Lines&, const Lines&) = default;
 };
 
-// What comes out where the bytes arrive in pieces of at most this size. The limit is small, so that
-// short inputs reach it.
+// The lines that result when the bytes arrive in pieces of at most this size. The limit is small,
+// so that short inputs reach it.
 inline Lines lines_of(std::string_view bytes, std::size_t piece, std::size_t limit) {
   Lines result;
   proto::LineBuffer buffer(limit);
@@ -45,7 +45,7 @@ inline Lines lines_of(std::string_view bytes, std::size_t piece, std::size_t lim
   return result;
 }
 
-// The lines, having seen that they do not depend on how the bytes arrive.
+// The lines, after checking that they do not depend on how the bytes arrive.
 inline std::vector<std::string> lines_of(std::string_view bytes) {
   for (const std::size_t limit : {std::size_t{16}, proto::kMaxLineBytes}) {
     const Lines whole = lines_of(bytes, bytes.size(), limit);
@@ -57,10 +57,10 @@ inline std::vector<std::string> lines_of(std::string_view bytes) {
   return {};
 }
 
-// Fit for a terminal and for JSON: no control characters, valid UTF-8 (which nlohmann knows, too).
+// Safe for a terminal and for JSON: no control characters, valid UTF-8 (which nlohmann checks too).
 inline void require_safe(std::string_view text) {
   require(proto::printable(text) == text, "text that does harm on a terminal");
-  std::ignore = nlohmann::json(text).dump();  // throws for what is not UTF-8
+  std::ignore = nlohmann::json(text).dump();  // throws if it is not UTF-8
 }
 
 inline std::string_view without_line_feed(std::string_view line) {

@@ -1,4 +1,4 @@
-// Runs a target on files and folders of files, where there is no libFuzzer: replay CORPUS...
+// Runs a target on files and folders of files, when there is no libFuzzer: replay CORPUS...
 
 #include <filesystem>
 #include <fstream>
@@ -17,7 +17,7 @@ void replay(const fs::path& file) {
   std::ifstream stream(file, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
   if (!stream) throw fs::filesystem_error("cannot read", file, std::error_code());
-  std::cout << file.filename().string() << std::endl;  // a crash comes after its file's name
+  std::cout << file.filename().string() << std::endl;  // so that a crash follows its file's name
   LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
 }
 

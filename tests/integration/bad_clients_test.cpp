@@ -1,4 +1,4 @@
-// Clients that behave badly over time: that do not read, do not end, or end where they should not.
+// Clients that misbehave over time: that do not read, do not end, or end where they should not.
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -14,10 +14,10 @@ namespace {
 
 class BadClients : public BadInput {
  protected:
-  // Sends requests over and over, and reads nothing, until the daemon reads no more either or ends
-  // the session. Meanwhile Ann and Bob take turns.
+  // Sends requests over and over without reading, until the daemon stops reading too or ends the
+  // session. Meanwhile Ann and Bob take turns.
   void flood(RawClient& client, const std::function<std::string(int)>& request_with_id) {
-    constexpr int kRest = 100;  // milliseconds in which a daemon that reads would have read
+    constexpr int kRest = 100;  // milliseconds in which a daemon that still reads would have read
     std::string lines;
     for (int id = 1000; lines.size() < 65'536; ++id) lines += request_with_id(id) + '\n';
     for (std::size_t sent = 0; sent < (std::size_t{256} << 20);) {
@@ -39,7 +39,7 @@ class BadClients : public BadInput {
         .dump();
   }
 
-  // Shared locks on this file, with the longest texts that there can be.
+  // Shared locks on this file, with the longest texts allowed.
   void hold_many(RawClient& client, const std::string& file, int count) {
     for (int i = 0; i < count; ++i) {
       const proto::Descriptor descriptor = open_file(file);
@@ -98,14 +98,14 @@ TEST_F(BadClients, One_that_floods_with_attempts_and_never_reads_is_held_up_C15)
 }
 
 TEST_F(BadClients, One_that_always_lags_behind_a_little_is_no_burden_C15) {
-  constexpr int kAhead = 100;  // answers: more than a socket and the outbox hold
+  constexpr int kAhead = 100;  // answers: more than a socket and the outbox take
   constexpr int kAnswers = 6'000;
   RawClient client = stranger();
   const std::string file = folder.file("shared.lock");
   hold_many(client, file, 1);
   for (int id = 1000; id < 1000 + kAnswers + kAhead; ++id) {
     client.send_bytes(request(id, "acquire", {{"path", file}, {"timeout", 0}}) + '\n');
-    ann.call("status");  // the daemon keeps pace, so that there is always an answer to send
+    ann.call("status");  // the daemon keeps up, so it always has an answer to send
     if (id >= 1000 + kAhead) {
       ASSERT_TRUE(client.next());
     }
@@ -155,7 +155,7 @@ TEST_F(BadClients, One_that_closes_only_its_reading_half_is_forgotten) {
   EXPECT_TRUE(eventually([&] { return ann.call("status")["sessions"] == 3; }));
 }
 
-// ---- Being many ----
+// ---- Many clients ----
 
 TEST_F(BadClients, Hundreds_that_say_nothing_are_no_burden) {
   std::deque<RawClient> clients;

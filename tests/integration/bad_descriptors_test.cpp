@@ -1,4 +1,4 @@
-// Descriptors that nothing can be locked by, or that nobody asked for.
+// Descriptors through which nothing can be locked, or that were not asked for.
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -13,7 +13,7 @@
 namespace locket::test {
 namespace {
 
-// SCM_MAX_FD: the kernel passes no more at once.
+// SCM_MAX_FD: the kernel passes no more in one message.
 constexpr std::size_t kMostAtOnce = 253;
 
 class BadDescriptors : public BadInput {
@@ -35,7 +35,7 @@ class BadDescriptors : public BadInput {
 
 TEST_F(BadDescriptors, An_acquire_with_none_is_an_error) {
   RawClient client = stranger();
-  // A path alone must be absolute; to other users it is refused anyway.
+  // A path alone must be absolute; other users' are refused anyway.
   EXPECT_EQ(name_of(client.error(client.start("acquire", {{"path", "some.lock"}}))),
             "invalid_params");
   EXPECT_EQ(name_of(client.error(client.start("acquire"))), "invalid_params");

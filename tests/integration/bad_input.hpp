@@ -1,5 +1,5 @@
-// Bad input of every kind: whoever sends it gets one clear error or loses the session, and nobody
-// else notices (C15).
+// Bad input of every kind: its sender gets one clear error or loses the session, and no other
+// client is affected (C15).
 
 #pragma once
 
@@ -13,15 +13,15 @@
 
 namespace locket::test {
 
-// A sanitizer keeps what was freed for long, and more beside it.
+// A sanitizer holds on to freed memory for a long time, and needs more besides.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr std::size_t kMuchMemory = std::size_t{512} << 20;
 #else
 inline constexpr std::size_t kMuchMemory = std::size_t{48} << 20;
 #endif
 
-// Ann and Bob behave. Around each test they take turns as ever, and after it the daemon has no
-// descriptor more than before.
+// Ann and Bob behave. They take turns before and after each test, and after it the daemon has no
+// more descriptors open than before.
 class BadInput : public LockTest {
  protected:
   void SetUp() override {
@@ -55,7 +55,7 @@ class BadInput : public LockTest {
     return now > memory_before_ ? now - memory_before_ : 0;
   }
 
-  // The daemon says that, as its last words.
+  // The daemon sends this last, and then hangs up.
   static void expect_end(RawClient& client, const std::string& name) {
     const auto line = client.next();
     ASSERT_TRUE(line) << "ended without a word";
@@ -66,7 +66,7 @@ class BadInput : public LockTest {
 
   std::vector<std::string> descriptors() const { return open_descriptors(daemon.pid()); }
 
-  std::size_t others_ = 0;  // who have a session before the test and after it
+  std::size_t others_ = 0;  // sessions that exist before and after the test
 
  private:
   std::vector<std::string> before_;

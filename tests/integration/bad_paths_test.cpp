@@ -1,4 +1,4 @@
-// Paths that name nothing to lock, and paths that would harm whoever prints them.
+// Paths that name nothing that can be locked, and paths that would harm whoever prints them.
 
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,7 +30,7 @@ std::string message_of(const Body& body) {
 class BadPaths : public BadInput {
  protected:
   void SetUp() override {
-    // The library keeps its connection, which is then there before and after the test.
+    // The library keeps its connection, so make it now: it then exists before and after the test.
     ::setenv("LOCKET_SOCKET", daemon.socket().c_str(), 1);
     {
       const guard held{file_lock(path)};
@@ -39,7 +39,7 @@ class BadPaths : public BadInput {
     BadInput::SetUp();
   }
 
-  // Opening it must not wait: a FIFO's writer never comes.
+  // Opening must not wait: a FIFO's writer never comes.
   void expect_file_error(const std::string& name, const std::string& fact) {
     const auto begin = Clock::now();
     const std::string message =
@@ -54,7 +54,7 @@ class BadPaths : public BadInput {
     EXPECT_NE(error["message"].get<std::string>().find(fact), std::string::npos) << error;
   }
 
-  // By path alone.
+  // Acquires by a path alone.
   Json refusal_of(const Json& name) {
     RawClient client = stranger();
     return client.error(client.start("acquire", {{"path", name}}));
@@ -86,7 +86,7 @@ TEST_F(BadPaths, A_device_is_an_error) {
 TEST_F(BadPaths, A_file_that_one_may_not_open_is_an_error) {
   std::filesystem::permissions(path, std::filesystem::perms::none);
   Command command = program();
-  command.user = ordinary_user();  // root may open all
+  command.user = ordinary_user();  // root may open anything
   Child child(command);
   EXPECT_TRUE(says(child.ask("lock " + path), "file_error"));
   std::filesystem::permissions(path, std::filesystem::perms{0600});

@@ -270,7 +270,7 @@ TEST_F(BadRequests, A_request_may_come_byte_by_byte) {
 }
 
 TEST_F(BadRequests, A_line_of_thousands_of_members_takes_no_time) {
-  // As many as fit; told apart one by one, they would take seconds in all.
+  // As many members as fit; comparing them one by one would take seconds in all.
   std::string line = "{";
   for (int i = 0; line.size() < 65'000; ++i) line += "\"" + std::to_string(i) + "\":1,";
   line += "\"jsonrpc\":\"2.0\"}\n";

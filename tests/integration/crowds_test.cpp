@@ -1,4 +1,4 @@
-// One user who is very many, and what others notice of it: C15.
+// One user with very many sessions, waits or descriptors, and how others are affected: C15.
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -11,10 +11,10 @@
 namespace locket::test {
 namespace {
 
-// As many descriptors as a test may have here.
+// As many descriptors as a test may have on this machine.
 std::size_t raise_own_limit(std::size_t wanted) {
   rlimit limit{wanted, wanted};
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) {  // not even root may in some containers
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) {  // in some containers not even root may
     ::getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
@@ -36,7 +36,7 @@ class Crowds : public Limits {
   static constexpr std::size_t kMany = 262'144;
   std::size_t most_descriptors_ = 0;
 
-  // The longest that somebody waits for a free lock.
+  // The longest wait for a free lock.
   double longest_turn() {
     RawClient client(socket_);
     double longest = 0;
@@ -52,7 +52,7 @@ class Crowds : public Limits {
 TEST_F(Crowds, Ten_thousand_sessions_of_a_user_keep_nobody_else_out_C15) {
   constexpr std::size_t kSessions = 10'000;
   start({});
-  longest_turn();  // what is kept for good has been made then
+  longest_turn();  // makes what is kept for good
   const std::size_t before = open_descriptors(daemon_->pid()).size();
   {
     const Bystander crowd(kNobody, [&] {
@@ -74,7 +74,7 @@ TEST_F(Crowds, Ten_thousand_sessions_of_a_user_keep_nobody_else_out_C15) {
 TEST_F(Crowds, A_hundred_thousand_waits_of_a_user_keep_nobody_else_waiting_C15) {
   constexpr int kWaits = 100'000;
   constexpr int kSessions = 10;
-  // As many as they are by default are not let in.
+  // With the default limits, not all of them would be let in.
   const std::size_t most = most_descriptors_ - 1'000;  // some are for others
   start({"--max-waiting-per-user", "200000", "--max-descriptors-per-user", std::to_string(most)});
   const std::string contended = folder_.file("contended");

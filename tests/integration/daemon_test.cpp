@@ -1,4 +1,4 @@
-// locketd as a program: its options, its socket, its beginning and its end.
+// locketd as a program: its options, its socket, its start and its end.
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -40,7 +40,7 @@ class Program : public ::testing::Test {
     return run(command);
   }
 
-  // It does not start, and one line says why.
+  // It must not start, and say why in one line.
   void expect_refusal(const std::string& path, const std::string& reason) const {
     const Ended ended = run(Daemon::command(path));
     EXPECT_NE(ended.status, 0);
@@ -127,7 +127,7 @@ TEST_F(Program, The_environment_says_where_to_listen) {
 
 TEST_F(Program, A_socket_that_systemd_hands_over_is_used_and_stays) {
   const proto::Descriptor handed = listening_socket(socket_);
-  // systemd.exec(5): the variable names the process that it is meant for.
+  // systemd.exec(5): the variable names the process it is meant for.
   Command command{{"sh", "-c", "LISTEN_PID=$$ exec \"$0\"", LOCKETD}, {{"LISTEN_FDS", "1"}}};
   command.descriptors = {{handed.get(), 3}};
   Child daemon(command);
@@ -233,7 +233,7 @@ TEST_F(Program, A_socket_that_cannot_be_made_is_named_as_it_was_given) {
   expect_refusal("/proc/x", "cannot listen on /proc/x: ");
 }
 
-// Who starts one by hand, without XDG_RUNTIME_DIR, may not write to /run.
+// A user who starts it by hand, without XDG_RUNTIME_DIR, may not write to /run.
 TEST_F(Program, Where_it_cannot_listen_it_says_that_there_is_an_option) {
   for (const char* socket : {"/proc/x", "/proc/x/locketd.sock"}) {
     expect_refusal(socket, "; give another --socket\n");

@@ -75,8 +75,8 @@ TEST_F(Deaths, One_that_is_killed_in_the_middle_of_a_message_holds_nothing_C8) {
   EXPECT_TRUE(eventually([&] { return ann.call("status")["sessions"] == 3; }));
 }
 
-// As with any client that is not liblocket, which closes its connection in a forked child: here no
-// end of it tells of the death.
+// For a client that is not liblocket, which closes its connection in a forked child: here the
+// connection's end does not reveal the death.
 TEST_F(Deaths, One_that_is_killed_holds_nothing_although_its_child_has_its_connection_C8) {
   const std::string mine = path;
   const std::string socket = daemon.socket();
@@ -102,7 +102,7 @@ TEST_F(Deaths, One_that_is_killed_holds_nothing_although_its_child_has_its_conne
 }
 
 TEST_F(Deaths, A_daemon_that_a_command_has_started_keeps_nothing_locked_C8) {
-  // It inherits all that the command has open, the lock file included, and lives on.
+  // It inherits all that the command has open, including the lock file, and lives on.
   Child command(locketctl(
       {"run", path, "--", "sh", "-c", "setsid sh -c 'echo $$; exec sleep 60' & read pid; exit 7"}));
   const pid_t daemonised = std::stoi(command.line());
@@ -111,7 +111,7 @@ TEST_F(Deaths, A_daemon_that_a_command_has_started_keeps_nothing_locked_C8) {
   command.say("go");
   ann.granted(waiting);
   EXPECT_NE(state_of(daemonised), '\0') << "it should have lived";
-  ::kill(daemonised, SIGKILL);  // its copy of the command's output would have the test wait
+  ::kill(daemonised, SIGKILL);  // else the test would wait for its copy of the command's output
   EXPECT_EQ(command.finish().status, 7);
 }
 
@@ -121,7 +121,7 @@ TEST_F(Deaths, Ten_thousand_sessions_leave_nothing_behind) {
     RawClient client(daemon.socket());
     client.lock(path);
   };
-  for (int i = 0; i < kSessions / 10; ++i) use();  // what is kept for good has been made by then
+  for (int i = 0; i < kSessions / 10; ++i) use();  // makes what is kept for good
   const auto settled = [&] { return ann.call("status")["sessions"] == 3; };
   ASSERT_TRUE(eventually(settled));
   const auto threads = threads_of(daemon.pid()).size();

@@ -1,4 +1,4 @@
-// Waiting for processes that lock the file without the daemon (C6), without ever polling them.
+// Waiting for processes that lock the file without the daemon (C6), without ever polling.
 
 #include <unistd.h>
 
@@ -23,11 +23,11 @@ constexpr bool kSanitized = true;
 constexpr bool kSanitized = false;
 #endif
 
-// ThreadSanitizer has a thread of its own, which wakes now and then.
+// ThreadSanitizer has its own thread, which wakes now and then.
 #if defined(__SANITIZE_THREAD__)
 constexpr std::size_t kOwnThreads = 3;
 #else
-constexpr std::size_t kOwnThreads = 2;  // the loop, and the sweeper once it was needed
+constexpr std::size_t kOwnThreads = 2;  // the loop, and the sweeper once it has been needed
 #endif
 
 class External : public LockTest {
@@ -52,12 +52,12 @@ class External : public LockTest {
 
   void expect_to_sleep_through() const {
     auto before = sleeps();
-    // What was asked last may still be about to go to sleep.
+    // A thread that handled the last request may not have gone to sleep yet.
     ASSERT_TRUE(eventually([&] {
       let_pass(std::chrono::milliseconds(50));
       return std::exchange(before, sleeps()) == before;
     }));
-    // A file system that is mounted meanwhile, by another test, wakes the daemon to look at it.
+    // If another test mounts a file system meanwhile, the daemon wakes to look at it.
     bool slept = false;
     for (int attempt = 0; attempt < 5 && !slept; ++attempt) {
       let_pass(std::chrono::milliseconds(1500));
@@ -66,8 +66,8 @@ class External : public LockTest {
     EXPECT_TRUE(slept);
   }
 
-  // How many seconds after an outsider's release a command begins that flock(1) keeps waiting for
-  // it: what as many wake-ups as ours take on this machine at this moment.
+  // How many seconds after an external holder's release flock(1) starts a command it has kept
+  // waiting: what the same number of wake-ups takes on this machine now.
   [[nodiscard]] double handoff_by_flock_1() const {
     KernelLock outsider(path);
     Child waiter({{"flock", path, "echo", "had"}});
@@ -102,8 +102,7 @@ TEST_F(External, The_release_of_an_outsider_is_noticed_at_once) {
     EXPECT_LT(delays.back(), 5);
     ann.release(token);
   }
-  // The bound that is promised; or, on a machine that is too busy for it at this moment, a few
-  // times what others take there.
+  // The promised bound, or a few times what others take if the machine is too busy for it now.
   if constexpr (!kSanitized) {
     EXPECT_LT(median(delays), std::max(0.005, 3 * median(others)));
   }
@@ -188,7 +187,7 @@ TEST_F(External, An_outsider_is_shown_in_the_list) {
 
 constexpr std::size_t kWaits = kMaxThreads + 16;
 
-// A file for each of so many waits, and somebody from outside who holds it.
+// One file for each of kWaits waits, and an external holder for each file.
 class ExternalCrowd : public External {
  protected:
   ExternalCrowd() {

@@ -1,5 +1,5 @@
-// Forked children of a process that uses the library (C10), and what becomes of its locks when they
-// outlive it (C8).
+// Forked children of a process that uses the library (C10), and what happens to its locks when the
+// children outlive it (C8).
 
 #include <unistd.h>
 
@@ -18,7 +18,7 @@
 #include "tests/integration/lock_test.hpp"
 
 #if defined(__SANITIZE_THREAD__)
-// It takes a thread that a forked child starts for a mistake.
+// ThreadSanitizer reports a thread that a forked child starts as an error.
 extern "C" const char* __tsan_default_options() {
   return "die_after_fork=0";
 }
@@ -28,8 +28,8 @@ namespace {
 bool leaks_count = true;
 }
 
-// LeakSanitizer's question at the end of a process. In the forked child of one with threads, of
-// which it says itself that "false leaks are possible", the answer is no.
+// LeakSanitizer asks this at the end of a process. In the forked child of a multi-threaded one,
+// where it says itself that "false leaks are possible", leaks are not counted.
 extern "C" int __lsan_is_turned_off() {
   return leaks_count ? 0 : 1;
 }
@@ -45,7 +45,7 @@ class Fork : public LockTest {
   static int in_child(const std::function<int()>& body) { return in_process_of(::geteuid(), body); }
 };
 
-// What a holder left behind; killed when the test ends.
+// A child that a holder left behind; killed when the test ends.
 class Lingering {
  public:
   explicit Lingering(Child& parent) {
@@ -68,7 +68,7 @@ int code_of_release(file_lock& lock) {
   return locket_release(lock.native_handle(), nullptr);
 }
 
-// While no daemon is there, it is the kernel that is asked whether a lock is held.
+// While there is no daemon, the kernel is asked whether a lock is held.
 TEST_F(Fork, A_child_has_nothing_of_a_file_that_is_just_looked_at_C10) {
   file_lock lock(path);
   lock.lock();
@@ -195,8 +195,7 @@ TEST_F(Fork, A_child_made_while_others_wait_disturbs_no_wait_C10) {
   EXPECT_EQ(turns, 4);
 }
 
-// AddressSanitizer's own allocator may be locked at the fork by a thread that the child does not
-// have.
+// A thread that the child does not have may hold AddressSanitizer's allocator lock at the fork.
 #ifndef __SANITIZE_ADDRESS__
 TEST_F(Fork, Children_made_amid_everything_are_whole_C10) {
   std::vector<std::jthread> busy;
@@ -211,7 +210,7 @@ TEST_F(Fork, Children_made_amid_everything_are_whole_C10) {
   }
   for (int i = 0; i < 50; ++i) {
     ASSERT_EQ(in_child([&] {
-                ::alarm(20);  // not stuck on a mutex of a thread that it does not have
+                ::alarm(20);  // in case it blocks on a mutex of a thread that it does not have
                 file_lock lock(path);
                 lock.set_reason("child");
                 lock.lock();

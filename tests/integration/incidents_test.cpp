@@ -1,5 +1,5 @@
-// What the daemon's log says of clients: a line for each that is refused and for each action that
-// is forced on one, with pid, user and path.
+// What the daemon's log says about clients: one line for each refused client and each action forced
+// on one, with pid, user and path.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -47,7 +47,7 @@ class Incidents : public ::testing::Test {
 
   [[nodiscard]] std::string log() const { return daemon_ ? daemon_->errors() : last_words_; }
 
-  // The lines that say that this happened, from there on.
+  // The log lines that contain `what`, each from there on.
   [[nodiscard]] std::vector<std::string> told(const std::string& what) const {
     std::vector<std::string> lines;
     std::istringstream all(log());
@@ -85,7 +85,7 @@ class Incidents : public ::testing::Test {
 TEST_F(Incidents, A_connection_beyond_the_limit_leaves_a_line) {
   start({"--max-sessions-per-user", "2"});
   RawClient client(socket_);
-  // The one that asked whether the daemon answers counts, too.
+  // The session that checked whether the daemon answers counts, too.
   ASSERT_TRUE(eventually([&] { return client.call("status")["sessions"] == 1; }));
   RawClient other(socket_);
   other.call("status");
@@ -199,7 +199,7 @@ TEST_F(Incidents, What_was_released_before_the_end_is_heard_before_the_end) {
   EXPECT_TRUE(told("lock taken away").empty()) << log();
 }
 
-// The daemon notices the end by what it has to say, before it looks at what came.
+// The daemon notices the end when it sends an answer, before it reads what the client had sent.
 TEST_F(Incidents, What_was_released_before_the_end_is_heard_before_an_answer_fails) {
   start();
   const std::string other_path = folder_.file("other.lock");
@@ -229,7 +229,7 @@ TEST_F(Incidents, A_lock_found_lost_leaves_a_line_C9) {
   EXPECT_TRUE(told("request refused").empty()) << log();
 }
 
-// A holder lets go of the kernel's lock before it says so, and may have been told of by a reclaim.
+// A holder unlocks before it sends the release, and a reclaim may have been sent in between.
 TEST_F(Incidents, What_its_holder_released_meanwhile_is_not_lost_C9) {
   start();
   RawClient client(socket_);
@@ -243,7 +243,7 @@ TEST_F(Incidents, What_its_holder_released_meanwhile_is_not_lost_C9) {
   EXPECT_EQ(log().find(path_ + ":"), std::string::npos) << log();
 }
 
-// Else each restart under load would leave false ones.
+// Otherwise each restart under load would log false losses.
 TEST_F(Incidents, A_daemon_that_ends_before_a_release_may_have_come_tells_no_loss_C9) {
   start();
   const auto begin = std::chrono::steady_clock::now();
@@ -264,7 +264,7 @@ TEST_F(Incidents, A_kept_session_of_which_a_part_is_missing_leaves_a_line_C9) {
       "\n";
   const proto::Descriptor record(::memfd_create("record", MFD_CLOEXEC));
   ASSERT_EQ(::write(record.get(), lines.data(), lines.size()), lines.size());
-  // systemd.exec(5): the variable names the process that they are meant for.
+  // systemd.exec(5): the variable names the process they are meant for.
   Command command{{"sh", "-c", "LISTEN_PID=$$ exec \"$0\" --socket " + socket_, LOCKETD},
                   {{"LISTEN_FDS", "1"}, {"LISTEN_FDNAMES", "locketd-session.1000.5.1.record"}}};
   command.descriptors = {{record.get(), 3}};
@@ -317,13 +317,13 @@ TEST_F(Incidents, A_log_that_nobody_reads_keeps_nobody_waiting_C15) {
   EXPECT_NE(said.find("lines of this log were lost"), std::string::npos) << said;
 }
 
-// ---- For whom ----
+// ---- The form of the lines ----
 
 TEST_F(Incidents, Under_the_journal_a_line_begins_with_its_priority) {
   const std::string as_journal =
       "JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2) exec \"$0\" --socket " + socket_;
   daemon_ = std::make_unique<Child>(Command{{"sh", "-c", as_journal, LOCKETD}});
-  // It may answer a moment before it says that it listens.
+  // It may answer a moment before it logs that it listens.
   ASSERT_TRUE(eventually([&] { return log().contains("listens on"); })) << log();
   EXPECT_TRUE(log().starts_with("<6>locketd ")) << log();
 }

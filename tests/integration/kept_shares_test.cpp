@@ -1,4 +1,4 @@
-// Of what the service manager keeps for the next daemon, no user takes all (C9, C15).
+// No user takes all of what the service manager keeps for the next daemon (C9, C15).
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -23,7 +23,7 @@
 namespace locket::test {
 namespace {
 
-// Its side of sd_notify(3): which user's records it was asked to keep, read as they come.
+// The manager's side of sd_notify(3): which user's records it was asked to keep, read as they come.
 class Store {
  public:
   explicit Store(const std::string& path)
@@ -33,7 +33,7 @@ class Store {
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     EXPECT_EQ(::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
               0);
-    const timeval patience{.tv_sec = 0, .tv_usec = 100'000};  // to look whether it is to end
+    const timeval patience{.tv_sec = 0, .tv_usec = 100'000};  // to check whether it should stop
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     reader_ = std::jthread([this](const std::stop_token& stop) { read(stop); });
   }
@@ -109,7 +109,7 @@ TEST(KeptShares, One_user_does_not_fill_what_is_kept_for_all_C15) {
   EXPECT_TRUE(eventually([&] { return store.records_of(0) == 2; }));
   EXPECT_EQ(store.records_of(kNobody), kMost);
   EXPECT_EQ(refusals(), 1U) << daemon.errors();
-  // What ends makes room.
+  // A session that ends makes room.
   greedy.reset();
   EXPECT_TRUE(eventually([&] { return watcher.call("status")["sessions"] == 3; }));
   const Bystander modest(kNobody, [&] { run(3); });

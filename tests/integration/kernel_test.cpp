@@ -1,4 +1,4 @@
-// The daemon's locks and everybody else's are the same, and whoever does not get one learns who has
+// The daemon's locks are the same as everyone else's, and whoever does not get one learns who holds
 // it: C6, C13.
 
 #include <unistd.h>
@@ -10,14 +10,14 @@
 namespace locket::test {
 namespace {
 
-// Programs that know nothing of the daemon. Each gets PATH and SECONDS, says "held" and holds until
-// the end of its input, or says "refused".
+// Programs that know nothing of the daemon. Each takes PATH and SECONDS, prints "held" and holds
+// the lock until the end of its input, or prints "refused".
 struct Outsider {
   const char* name;
   Command command;
 };
 
-// Debian's Python has the modules, which need not be the first one in PATH.
+// Debian's Python has the modules, but may not be the first one in PATH.
 Command python(const std::string& module, const std::string& body) {
   for (const char* interpreter : {"/usr/bin/python3", "python3"}) {
     if (run({{interpreter, "-c", "import " + module}}).status == 0) {
@@ -167,7 +167,8 @@ TEST_F(Kernel, The_library_tells_people_who_holds_the_lock_C13) {
   ASSERT_TRUE(says(holder.ask("lock " + path), "held"));
   Child other(program());
   std::string answer;
-  // On a machine so busy that the daemon's word does not come within the grace, it ends without.
+  // On a machine so busy that the daemon's answer misses the grace period, it does not name the
+  // holder.
   ASSERT_TRUE(eventually([&] {
     answer = other.ask("lock " + path + " 0.1");
     return answer.find("does not answer") == std::string::npos;
@@ -191,7 +192,7 @@ TEST_F(Kernel, The_library_tells_people_which_outsider_holds_the_lock_C13) {
   EXPECT_NE(answer.find("flock"), std::string::npos) << answer;
 }
 
-// ---- One open file description, which the kernel has one lock for ----
+// ---- One open file description has one lock in the kernel ----
 
 TEST_F(Kernel, A_lock_is_not_shared_with_its_own_open_file_description_and_stays_C6) {
   const proto::Descriptor file = open_file(path);
@@ -221,7 +222,7 @@ TEST_F(Kernel, Waiters_with_one_open_file_description_have_its_lock_one_after_th
   const Id third = cal.start("acquire", params, {file.get()});
   ASSERT_TRUE(bob.waits(second));
   ASSERT_TRUE(cal.waits(third));
-  bob.close();  // whose end takes nothing from the holder
+  bob.close();  // its end must take nothing from the holder
   ASSERT_TRUE(eventually_waiting(1));
   EXPECT_FALSE(kernel_admits(path));
   ann.release(first);

@@ -1,5 +1,5 @@
-// The library within one process: threads and handles (C5), and the public faces as programs use
-// them.
+// The library within one process: threads and handles (C5), and the public interfaces as programs
+// use them.
 
 #include <atomic>
 #include <cstdlib>
@@ -74,7 +74,7 @@ TEST_F(Library, Of_threads_that_race_for_one_release_exactly_one_succeeds_C5) {
 }
 
 TEST_F(Library, Many_threads_wait_at_once_and_exclude_each_other_C5) {
-  int inside = 0;  // guarded by the lock alone, which a sanitizer would notice
+  int inside = 0;  // guarded only by the lock, so a sanitizer would report a race
   int turns = 0;
   {
     std::vector<std::jthread> threads;

@@ -1,4 +1,4 @@
-// What tests of limits have: a daemon with these, which the test starts.
+// The fixture for tests of limits: a daemon with given limits, which the test starts.
 
 #pragma once
 
@@ -23,7 +23,7 @@ namespace locket::test {
 
 class Limits : public ::testing::Test {
  protected:
-  // With these options, and no more descriptors than that.
+  // With these options, and at most that many descriptors.
   void start(const std::vector<std::string>& options, std::optional<int> descriptors = {}) {
     Command command = Daemon::command(socket_, options);
     if (descriptors) {
@@ -32,13 +32,13 @@ class Limits : public ::testing::Test {
     }
     daemon_ = std::make_unique<Child>(command);
     ASSERT_TRUE(eventually([&] { return answers(socket_); })) << daemon_->errors();
-    // Until those sessions are forgotten, which would count: that one came before the next, which
-    // has been served, so that both have been accepted.
+    // Wait until the daemon has dropped these probing sessions, which would count. The last one was
+    // served, so all before it have been accepted.
     ASSERT_TRUE(eventually([&] { return is_served(); })) << daemon_->errors();
     ASSERT_TRUE(eventually([&] { return sockets_of_daemon() == 1; }));
   }
 
-  // Its listening one, and one a session.
+  // Its listening socket, and one per session.
   std::ptrdiff_t sockets_of_daemon() {
     return std::ranges::count_if(open_descriptors(daemon_->pid()), [](const std::string& target) {
       return target.starts_with("socket:");
@@ -50,7 +50,7 @@ class Limits : public ::testing::Test {
     EXPECT_EQ(daemon_->finish().status, 0) << daemon_->errors();
   }
 
-  // What the daemon says in place of an answer, before it hangs up.
+  // What the daemon sends instead of an answer before it hangs up.
   std::string refusal() {
     RawClient client(socket_, RawClient::Greeting::none);
     greet(client);

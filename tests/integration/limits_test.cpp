@@ -9,7 +9,7 @@
 namespace locket::test {
 namespace {
 
-// ---- Of a user ----
+// ---- Limits of a user ----
 
 TEST_F(Limits, Sessions_of_a_user_are_limited_and_one_that_ends_makes_room_C15) {
   start({"--max-sessions-per-user", "2"});
@@ -105,7 +105,7 @@ TEST_F(Limits, Paths_and_reasons_of_a_users_locks_are_limited_in_bytes_C15) {
   const std::string has = std::to_string(2 * (path.size() + 900)) + " bytes of paths and reasons";
   EXPECT_TRUE(names(refusal_of(waiter, path, reason), user() + "has " + has));
   EXPECT_TRUE(names(refusal_of(holder, path, reason), "2000 (--max-text-per-user)"));
-  // What a lock had is free with it, and one that wants little still finds room.
+  // The lock's end frees the space of its texts, and a small request still finds room.
   EXPECT_TRUE(waiter.waits(waiter.acquire(path)));
   holder.release(held);
   waiter.granted(waiting);
@@ -142,7 +142,7 @@ TEST_F(Limits, Descriptors_that_come_ahead_of_their_requests_are_their_users_C15
   start({"--max-descriptors-per-user", "50"});
   RawClient client(socket_);
   const proto::Descriptor file = open_file(folder_ / "a");
-  // A line that has begun may bring those of others.
+  // A line that has begun may bring the descriptors of later ones.
   client.send_bytes("{", std::vector<int>(100, file.get()));
   const auto line = client.next();
   ASSERT_TRUE(line);
@@ -177,9 +177,9 @@ TEST_F(Limits, Nonsense_for_a_limit_is_one_line_and_status_64) {
   start({});
 }
 
-// ---- Of the daemon ----
+// ---- Limits of the daemon ----
 
-// UBSan itself needs descriptors, and complains where it gets none.
+// UBSan itself needs descriptors, and fails without them.
 #ifndef LOCKET_SANITIZED
 TEST_F(Limits, A_daemon_without_descriptors_says_so_to_who_connects_and_recovers_C15) {
   start({}, 72);
@@ -192,7 +192,7 @@ TEST_F(Limits, A_daemon_without_descriptors_says_so_to_who_connects_and_recovers
     ASSERT_TRUE(line);
     if (line->contains("error")) said = (*line)["error"]["message"];
   }
-  // Its user's share, or all that there is: whichever comes first.
+  // The user's limit or the daemon's, whichever is reached first.
   EXPECT_TRUE(names(said, "descriptor")) << said;
   clients.pop_back();
   EXPECT_GE(clients.size(), 10U);
@@ -233,7 +233,7 @@ TEST_F(Limits, A_file_that_there_is_no_descriptor_for_is_refused_and_its_session
   client.lock(folder_ / "after");
 }
 
-// Of a message with many, the daemon is told that some did not fit, not how many.
+// If some of a message's descriptors did not fit, the kernel does not tell the daemon how many.
 TEST_F(Limits, Files_of_one_message_that_there_are_no_descriptors_for_are_all_refused_C15) {
   constexpr int kFiles = 60;
   start({"--max-descriptors-per-user", "1000"}, 40);

@@ -1,16 +1,16 @@
-// A program that uses liblocket as any program would, and does what its standard input says.
+// A program that uses liblocket as any program would, and obeys its standard input.
 //
 // One line of output for each line of input:
 //   lock PATH [SECONDS]     held TOKEN, or the name of the error and its message
 //   share PATH [SECONDS]    the same, shared
 //   release PATH            released, or an error
-//   reason PATH TEXT        done: what later locks on it are for
+//   reason PATH TEXT        done: sets the reason of later locks on it
 //   linger                  child PID: has forked a process that does nothing until it is killed
-//   become PATH COMMAND...  is another program from then on, and keeps the lock
+//   become PATH COMMAND...  execs the command, and keeps the lock
 //
-// Or `lock_program pingpong PATH COUNT [OTHER]`: for each byte of input locks and releases once
-// without waiting, and then writes one; at last tells on standard error how often the lock was not
-// had. Meanwhile another thread locks and releases OTHER all the time.
+// Or `lock_program pingpong PATH COUNT [OTHER]`: for each byte of input, locks and releases once
+// without waiting, and then writes a byte; at the end, prints to standard error how many attempts
+// failed. Meanwhile another thread locks and releases OTHER all the time.
 
 #include <unistd.h>
 
@@ -71,7 +71,7 @@ class Program {
   static std::string linger() {
     constexpr unsigned kSecondsAtMost = 120;
     const pid_t child = ::fork();
-    if (child == 0) ::alarm(kSecondsAtMost);  // where nobody is left to kill it
+    if (child == 0) ::alarm(kSecondsAtMost);  // in case no process is left to kill it
     while (child == 0) ::pause();
     return "child " + std::to_string(child);
   }
@@ -111,7 +111,7 @@ int play_pingpong(const std::string& path, int count, const std::string& other) 
     } else {
       ++failures;
     }
-    // The last ball finds nobody there.
+    // After the last round there is no reader.
     std::ignore = ::write(STDOUT_FILENO, &ball, 1);
   }
   std::cerr << failures << " of " << played << " attempts failed\n";

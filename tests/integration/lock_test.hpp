@@ -1,4 +1,4 @@
-// What tests of locks have: a daemon, a lock file, and some who want it.
+// The fixture for tests of locks: a daemon, a lock file, and some clients.
 
 #pragma once
 
@@ -36,7 +36,7 @@ class LockTest : public ::testing::Test {
     return {std::move(words), {{"LOCKET_SOCKET", daemon.socket()}}};
   }
 
-  // Unlocks what this process has locked, as the library would not.
+  // Unlocks what this process has locked, behind the library's back.
   static void unlock_by_force(const std::string& name) {
     for (const auto& fd : std::filesystem::directory_iterator("/proc/self/fd")) {
       std::error_code error;
@@ -45,14 +45,15 @@ class LockTest : public ::testing::Test {
     }
   }
 
-  // How many wait, of all locks.
+  // The number of waiters, of all locks.
   std::size_t waiters() { return cal.call("status")["waiters"]; }
 
   [[nodiscard]] bool eventually_waiting(std::size_t number) {
     return eventually([&] { return waiters() == number; });
   }
 
-  // Ann, Bob, Cal and so many more have a session: the ends of all others have been handled.
+  // Only Ann, Bob, Cal and `others` more have a session: the ends of all the rest have been
+  // handled.
   [[nodiscard]] bool eventually_alone(std::size_t others = 0) {
     return eventually([&] { return cal.call("status")["sessions"] == 3 + others; });
   }

@@ -1,4 +1,4 @@
-// Locks on files that are not local and work well: as any other's, by other threads.
+// Locks on healthy files that are not local: they work like any others, but on other threads.
 
 #include <sys/file.h>
 
@@ -31,7 +31,7 @@ TEST_F(NotLocal, More_waits_for_outsiders_than_threads_are_served_on_files_that_
       return std::ranges::count(rows, Json(true),
                                 [](const Json& row) { return row["external"]; }) == kWaits;
     }));
-    // One that is about to end is counted for a moment beside the one in its place.
+    // A thread that is about to end counts for a moment beside the one that replaces it.
     EXPECT_TRUE(
         eventually([&] { return threads_started() <= kWaitThreadsOfUser + kSlowThreadsOfUser; }));
     for (std::size_t i = kWaits; i-- > kWaits / 2;) {
@@ -68,7 +68,7 @@ TEST_F(NotLocal, A_lock_on_a_file_that_is_not_local_passes_on_in_order_C4_C8) {
   }
 }
 
-// The daemon unlocks on another thread than it tries on.
+// The daemon unlocks on another thread than the one it locks on.
 TEST_F(NotLocal, What_was_given_back_is_free_at_once_on_a_file_that_is_not_local_C7) {
   SlowFileSystem slow(SlowFileSystem::Locks::kernel);
   SKIP_UNLESS_MOUNTED(slow);
@@ -107,7 +107,8 @@ TEST_F(NotLocal, A_lock_that_the_file_system_keeps_itself_can_be_reclaimed_C9) {
   }
 }
 
-// Of such a lock the kernel knows nothing, so that it cannot be found lost while no daemon asks.
+// The kernel does not know of such a lock, so the library cannot find it lost while no daemon is
+// there.
 TEST_F(NotLocal, A_lock_that_the_file_system_keeps_itself_is_held_while_no_daemon_is_back_C9) {
   ::setenv("LOCKET_SOCKET", daemon.socket().c_str(), 1);
   for (const auto locks : {SlowFileSystem::Locks::kernel, SlowFileSystem::Locks::own}) {

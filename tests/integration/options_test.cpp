@@ -18,7 +18,7 @@
 namespace locket::test {
 namespace {
 
-// Its name, and its default for the machine's daemon.
+// Each option's name, and its default for the machine's daemon.
 const std::map<std::string, std::string> kDefaults{
     {"socket", "/run/locket/locketd.sock"}, {"log-level", "info"},
     {"max-sessions-per-user", "8192"},      {"max-held-per-user", "65536"},
@@ -30,7 +30,7 @@ class LocketdOptions : public ::testing::Test {
  protected:
   using Environment = std::map<std::string, std::string>;
 
-  // With no other environment than that: the machine's daemon, unless XDG_RUNTIME_DIR is given.
+  // With no other environment than this: for the machine's daemon, unless XDG_RUNTIME_DIR is given.
   [[nodiscard]] static Command command(const std::vector<std::string>& options,
                                        const Environment& environment = {}) {
     Command command{{"env", "-u", "LOCKET_SOCKET", "-u", "XDG_RUNTIME_DIR"}};
@@ -46,7 +46,7 @@ class LocketdOptions : public ::testing::Test {
     return run(command(options, environment));
   }
 
-  // As --check-config has it.
+  // As --check-config prints them.
   [[nodiscard]] static Json settings(std::vector<std::string> options,
                                      const Environment& environment = {}) {
     options.emplace_back("--json");
@@ -55,7 +55,7 @@ class LocketdOptions : public ::testing::Test {
     return ended.status == 0 ? Json::parse(ended.output) : Json();
   }
 
-  // Of the configuration file that is given by --config.
+  // Writes the configuration file that --config names.
   std::string config(const std::string& text) {
     write_file(file_, text);
     return file_;
@@ -189,7 +189,7 @@ TEST_F(LocketdOptions, A_file_that_may_not_be_read_is_one_line_that_names_who_ma
   std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
   std::filesystem::permissions(file, std::filesystem::perms(0600));
   for (const char* option : {"--check-config", "--log-level=info"}) {
-    Command command{{LOCKETD, option, "--config", file}};  // which env(1) might not be let to
+    Command command{{LOCKETD, option, "--config", file}};  // env(1) might not be able to run it
     command.user = user;
     const Ended ended = run(command);
     EXPECT_EQ(ended.status, EX_CONFIG) << option;
@@ -262,7 +262,7 @@ TEST_F(LocketdOptions, A_mistake_in_the_environment_names_the_variable) {
                   .starts_with("locketd: LOCKET_SOCKET: the path of the socket is too long"));
 }
 
-// Where there are containers, these come from elsewhere.
+// In containers, such variables come from elsewhere.
 TEST_F(LocketdOptions, Variables_that_are_not_ours_are_left_alone) {
   EXPECT_EQ(check({"--config", none_}, {{"LOCKETD_PORT", "tcp://10.0.0.1:80"},
                                         {"LOCKETD_SERVICE_HOST", "10.0.0.1"},

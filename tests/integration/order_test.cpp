@@ -133,7 +133,7 @@ TEST_F(Order, A_wait_for_ever_does_not_end_when_the_daemon_does_C3_C9) {
   Child child(program());
   child.say("lock " + path);
   ASSERT_TRUE(eventually_waiting(1));
-  daemon.restart();  // which ends the session that held it, and had no library to come back by
+  daemon.restart();  // ends the session that held it, which has no library to reclaim it
   EXPECT_TRUE(says(child.line(), "held"));
 }
 
@@ -171,15 +171,15 @@ TEST_F(Order, Ten_processes_are_served_in_the_order_in_which_they_came_C4) {
   for (Child& child : children) {
     const std::string answer = child.line();
     ASSERT_TRUE(says(answer, "held"));
-    // Tokens of one length compare as text.
+    // Tokens of equal length compare as text.
     EXPECT_TRUE(answer.size() > before.size() || answer > before) << before << ", " << answer;
     before = answer;
     EXPECT_EQ(child.ask("release " + path), "released");
   }
 }
 
-// Who has sent a request has come, although the daemon has not read it yet, and nobody gets the
-// lock before it: docs/fast-path.md.
+// A client whose request has been sent has arrived, even if the daemon has not read it yet, and no
+// later one gets the lock before it: docs/fast-path.md.
 TEST_F(Order, Who_came_while_the_daemon_stood_still_is_served_first_C4) {
   Child holder(program());
   Child later(program());

@@ -1,5 +1,5 @@
-// Files that stay open in the daemon between two locks of one session, by its protocol and by the
-// library.
+// Files that stay open in the daemon between two locks of one session, through the protocol and
+// through the library.
 
 #include <locket/locket.hpp>
 #include <vector>
@@ -18,7 +18,7 @@ class Parking : public LockTest {
     if (!proto::is_local(open_file(path).get())) GTEST_SKIP() << "no local folder";
   }
 
-  // Of the lock file, in the daemon.
+  // How often the daemon has the lock file open.
   [[nodiscard]] std::ptrdiff_t times_open() const {
     return std::ranges::count(open_descriptors(daemon.pid()), path);
   }
@@ -160,7 +160,7 @@ TEST_F(Parking, The_next_waiter_gets_what_is_parked_at_once_C4) {
   EXPECT_TRUE(ann.waits(acquire_parked(ann, token)));
 }
 
-// ---- By the library ----
+// ---- Through the library ----
 
 class ParkingByLibrary : public Parking {
  protected:

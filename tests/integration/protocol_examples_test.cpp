@@ -1,4 +1,4 @@
-// PROTOCOL.md is true: each example of it goes with the real daemon as it goes there.
+// PROTOCOL.md is true: the real daemon plays each of its examples as written.
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -32,7 +32,7 @@ std::set<std::string> methods() {
   return names_of_methods(std::make_index_sequence<std::variant_size_v<proto::Call>>());
 }
 
-// Those that travel.
+// The codes that travel.
 std::vector<proto::Errc> errors() {
   std::vector<proto::Errc> codes;
   for (int i = 0; i <= static_cast<int>(proto::Errc::file_error); ++i) {
@@ -72,7 +72,7 @@ std::vector<std::string> play(const Example& example) {
   return ExamplePlayer(daemon.socket(), folder.path()).play(example);
 }
 
-// The daemon runs as root, the player does not.
+// The daemon runs as root, and the player does not.
 std::vector<std::string> play_as_another_user(const Example& example) {
   const Daemon daemon;
   const TemporaryFolder folder;
@@ -110,7 +110,7 @@ TEST(ProtocolPage, Every_error_has_an_example_and_a_line_in_the_table) {
     const std::string name(proto::name_of(code));
     const std::string row = "| " + std::to_string(proto::wire_code(code)) + " | `" + name + "` |";
     EXPECT_NE(page().find(row), std::string::npos) << row;
-    // Nothing that a client may do is known to bring it about.
+    // No client action is known to cause it.
     EXPECT_TRUE(shown.contains(name) || code == proto::Errc::internal_error) << name;
   }
 }

@@ -1,4 +1,4 @@
-// Release is final, and tokens only rise: C7, C9 as far as the kernel's lock goes.
+// Release is final, and tokens only rise: C7, and C9 as far as the kernel's lock goes.
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -18,9 +18,9 @@ constexpr int kRounds = 10'000;
 
 class Release : public LockTest {
  protected:
-  // Two processes hand the lock to each other: whoever gets the ball knows that the other one's
-  // release has returned, and takes the lock without waiting.
-  // Where they are busy, each has another thread that keeps its own connection so.
+  // Two processes hand a byte to each other: the one that receives it knows that the other's
+  // release has returned, and takes the lock without waiting. If `busy`, another thread in each
+  // process keeps its connection busy.
   void play_pingpong(bool busy) const {
     std::array<int, 2> there{};
     std::array<int, 2> back{};
@@ -78,7 +78,7 @@ TEST_F(Release, An_attempt_that_the_daemon_reads_before_the_release_succeeds_too
   for (const bool waits_for_it : {false, true}) {
     const Token held = ann.lock(path);
     daemon.freeze();
-    bob.start("status");  // what comes first makes its socket the first to be read
+    bob.start("status");  // what arrives first makes its socket the first to be read
     ann.notify("release", {{"token", held}});
     const Id id = bob.acquire(path, {{"timeout", waits_for_it ? 1e-9 : 0}});
     daemon.thaw();
@@ -91,7 +91,7 @@ TEST_F(Release, A_holder_whose_notice_is_not_sent_yet_is_in_nobodys_way_C7) {
   const Json params = {{"path", path}, {"timeout", 0}};
   const Token held = ann.granted(ann.start("acquire", params, {file.get()}));
   EXPECT_FALSE(bob.try_lock(path));
-  // The holder's own description has the lock: that is no release.
+  // The holder's own open file description has the lock: that is no release.
   EXPECT_EQ(name_of(ann.error(ann.start("acquire", params, {file.get()}))), "timed_out");
   ASSERT_EQ(::flock(file.get(), LOCK_UN), 0);
   const Token next = bob.granted(bob.acquire(path, {{"timeout", 0}}));
@@ -134,7 +134,7 @@ TEST_F(Release, A_release_hands_the_lock_to_the_next_waiter_C7) {
 TEST_F(Release, A_release_is_heard_behind_any_number_of_requests_C7) {
   const Token held = ann.lock(path);
   daemon.freeze();
-  // Each comes with a descriptor, and one call of recvmsg(2) goes no further than that.
+  // Each comes with a descriptor, and one recvmsg(2) call reads no further than that.
   for (int i = 0; i < 40; ++i) ann.acquire(folder.file("other" + std::to_string(i)));
   ann.notify("release", {{"token", held}});
   const Id after = bob.acquire(path, {{"timeout", 0}});
@@ -147,7 +147,8 @@ TEST_F(Release, A_holder_that_ends_without_reading_its_answers_hands_over_C8) {
   holder.lock(path);
   const Id waiting = bob.acquire(path);
   ASSERT_TRUE(bob.waits(waiting));
-  // More answers than its socket takes, so that the daemon is waiting to write when it ends.
+  // More answers than the client's socket takes, so that the daemon is waiting to write when the
+  // client ends.
   std::string requests;
   for (int i = 0; i < 1'500; ++i) {
     requests += R"({"jsonrpc":"2.0","id":7,"method":"status","params":{}})"

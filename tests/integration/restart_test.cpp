@@ -1,5 +1,5 @@
-// A daemon that dies and comes back, and programs that use the library meanwhile: nothing is lost
-// (C9), and nothing is late (C3, C7).
+// A daemon that dies and comes back while programs use the library: nothing is lost (C9), and
+// nothing is late (C3, C7).
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -30,7 +30,7 @@ class Restart : public LockTest {
     return *children.back();
   }
 
-  // The pids of who holds and who waits for the lock, in their order.
+  // The pids of holders and waiters, in order.
   std::vector<pid_t> in_order() const {
     std::vector<pid_t> pids;
     for (const Json& row : RawClient(daemon.socket()).list()) pids.push_back(row["pid"]);
@@ -198,7 +198,7 @@ TEST_F(Restart, A_lock_that_somebody_unlocked_is_known_to_be_lost_while_no_daemo
   asked.release();
 }
 
-// Not all that the process holds is in the daemon's books, so that the library asks the kernel.
+// The daemon has only part of the process's holds on record, so the library asks the kernel.
 TEST_F(Restart, What_is_found_lost_is_held_in_no_books_C9) {
   file_lock lost(path);
   file_lock second(folder / "second");
@@ -238,7 +238,7 @@ TEST_F(Restart, A_program_keeps_its_lock_when_it_becomes_another) {
   Child& child = start("lock " + path);
   ASSERT_TRUE(says(child.line(), "held"));
   child.say("become " + path + " cat");
-  // What it is told before it is another, it would read itself.
+  // Input sent before it has become `cat` would be read by the program itself.
   const auto become = [&] { return read_file("/proc/" + std::to_string(child.pid()) + "/comm"); };
   ASSERT_TRUE(eventually([&] { return become() == "cat\n"; }));
   EXPECT_EQ(child.ask("meow"), "meow");

@@ -1,4 +1,4 @@
-// The daemon is nobody's deputy: C14.
+// The daemon opens nothing for others with its own rights: C14.
 
 #include <sys/stat.h>
 #include <unistd.h>

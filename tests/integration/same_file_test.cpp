@@ -1,4 +1,4 @@
-// Which file is locked, and what becomes of it: C1, C11, C12.
+// Which file is locked, and what happens to it: C1, C11, C12.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,7 +13,7 @@ namespace {
 
 class SameFile : public LockTest {
  protected:
-  // Another process that names the file in this way finds it locked, and free after the release.
+  // Another process that uses this name for the file finds it locked, and free after the release.
   void expect_same_lock(const Command& other, const std::string& name) {
     const Token held = ann.lock(path);
     Child child(other);

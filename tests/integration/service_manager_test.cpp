@@ -1,4 +1,4 @@
-// A service manager that is busy: what it is told late is told all the same (C9).
+// A service manager that is busy: what it reads late still takes effect (C9).
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -16,7 +16,7 @@
 namespace locket::test {
 namespace {
 
-// Its side of sd_notify(3), with a descriptor store of which only the names are looked at.
+// The manager's side of sd_notify(3), with a descriptor store of which only the names matter.
 class Manager {
  public:
   explicit Manager(const std::string& path)
@@ -57,7 +57,7 @@ class Manager {
 
 TEST(ServiceManager, A_manager_that_does_not_read_for_a_while_has_all_in_its_store_afterwards_C9) {
   constexpr std::size_t kLocks = 60;
-  // A record, a pidfd and the files; and a predecessor for the next daemon.
+  // A record, a pidfd and the files. One more entry is the predecessor for the next daemon.
   const auto parts = [](std::size_t locks) { return 2 + locks; };
   TemporaryFolder folder;
   const std::string socket = folder / "locketd.sock";
@@ -80,7 +80,7 @@ TEST(ServiceManager, A_manager_that_does_not_read_for_a_while_has_all_in_its_sto
 
   RawClient client(socket);
   for (std::size_t i = 0; i < kLocks; ++i) client.lock(folder.file(std::to_string(i)));
-  // Each time all is kept anew; far more than a socket has room for.
+  // Each call has everything stored anew: far more than a socket has room for.
   for (int i = 0; i < 20; ++i) client.call("detach");
   other.reset();
   EXPECT_TRUE(eventually([&] { return client.call("status")["sessions"] == 1; }));

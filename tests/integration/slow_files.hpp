@@ -1,5 +1,5 @@
-// What tests of slow files have: others who must not notice, and a daemon that must have nothing
-// left of it afterwards.
+// The fixture for tests of slow files: other clients that must not be affected, and a daemon that
+// must have nothing left open afterwards.
 
 #pragma once
 
@@ -18,7 +18,7 @@ namespace locket::test {
 // daemon/slow_files.hpp, daemon/external_waits.hpp
 inline constexpr std::size_t kSlowThreadsOfUser = 4;
 inline constexpr std::size_t kWaitThreadsOfUser = 16;
-// What is measured lasts as long as a stall does, which is until the test ends it.
+// A delay would last as long as a stall, which only the test ends.
 inline constexpr double kMuch = 5;
 
 class SlowFiles : public LockTest {
@@ -42,7 +42,7 @@ class SlowFiles : public LockTest {
   [[nodiscard]] std::size_t threads() const { return threads_of(daemon.pid()).size(); }
   [[nodiscard]] std::size_t threads_started() const { return threads() - threads_before_; }
 
-  // Others lock, list and ask as ever; says how late the latest answer was.
+  // Others lock, list and query as usual; returns the slowest answer's time.
   double expect_service() {
     double worst = 0;
     for (int i = 0; i < 50; ++i) {
@@ -60,14 +60,14 @@ class SlowFiles : public LockTest {
     return worst;
   }
 
-  // A session, and files that it may pass; the test closes its own copies when nothing hangs.
+  // Acquires on this session with a passed file; the test closes its copy when nothing hangs.
   Id pass(RawClient& client, const std::string& name, Json params = Json::object()) {
     files_.push_back(open_file(name));
     params["path"] = name;
     return client.start("acquire", std::move(params), {files_.back().get()});
   }
 
-  // Where a test is root, other users can be played: SO_PEERCRED tells who connected.
+  // A test that runs as root can connect as another user: SO_PEERCRED reports who connected.
   [[nodiscard]] RawClient client_of_nobody() const {
     EXPECT_EQ(::seteuid(kNobody), 0);
     RawClient client(daemon.socket());

@@ -1,5 +1,4 @@
-// Files that hang as long as their file system likes keep nobody waiting but those who use them
-// (C15).
+// Files that hang as long as their file system likes delay only those who use them (C15).
 
 #include <netinet/in.h>
 #include <sys/resource.h>
@@ -32,7 +31,7 @@ TEST_P(StallsIn, This_call_hangs_and_nobody_else_notices_C15) {
   files_.push_back(open_file(slow / "one"));
   files_.push_back(open_file(slow / "two"));
   slow.stall(operation);
-  // A lock that is granted and released, one that is held at the end, and one whose file is
+  // One lock that is granted and released, one that is held at the end, and one whose file is
   // refused.
   for (std::size_t i = 0; i < files_.size(); ++i) {
     const Id id = victim.start("acquire", {{"path", "/slow"}}, {files_[i].get()});
@@ -96,7 +95,7 @@ TEST_F(Stalls, The_daemon_ends_while_a_file_hangs_C9) {
   ann.lock(path);
   bob.acquire(path);
   files_.push_back(open_file(slow / "one"));
-  // Not flush: the successor, begun by fork and exec, would hang in closing what it inherited.
+  // Not flush: the successor, started by fork and exec, would hang in closing what it inherited.
   slow.stall("flock");
   RawClient victim(daemon.socket());
   victim.start("acquire", {{"path", "/slow"}}, {files_.back().get()});
@@ -109,7 +108,8 @@ TEST_F(Stalls, The_daemon_ends_while_a_file_hangs_C9) {
   EXPECT_FALSE(answers(daemon.socket()));
   EXPECT_LT(seconds_since(begin), kMuch);
   std::cout << "connections closed after " << seconds_since(begin) * 1e3 << " ms\n";
-  // Its copies of other files must not outlive it: whoever dies now would go on holding.
+  // Its copies of other files must not outlive the shutdown, or a client that dies now would go on
+  // holding its lock.
   EXPECT_TRUE(eventually([&] {
     return std::ranges::none_of(open_descriptors(daemon.pid()),
                                 [&](const std::string& file) { return file == path; });
@@ -131,8 +131,7 @@ TEST_F(Stalls, The_daemon_ends_while_a_file_hangs_C9) {
   SetUp();
 }
 
-// Out of memory, which is how a daemon fails in earnest. Sanitizers end the process themselves
-// then.
+// Out of memory, which is how a daemon really fails. Sanitizers end the process themselves then.
 #ifndef LOCKET_SANITIZED
 TEST_F(Stalls, A_daemon_that_fails_while_a_file_hangs_ends_all_the_same_and_says_why_C9) {
   SlowFileSystem slow;
@@ -182,7 +181,7 @@ TEST_F(Stalls, A_wait_for_an_outsider_on_a_hanging_file_ends_and_threads_remain_
   const Id id = pass(victim, slow / "one");
   ASSERT_TRUE(eventually([&] { return cal.list().at(0)["external"] == true; }));
   slow.stall("flock");
-  // Its thread waits in the file system, which does not care for the signal.
+  // Its thread waits in the file system, which ignores the signal.
   victim.notify("cancel", {{"id", id}});
   expect_service();
   KernelLock local_outsider(folder.file("local.lock"));
@@ -245,7 +244,7 @@ TEST_F(Stalls, Opening_a_path_hangs_and_nobody_else_notices_C15) {
   EXPECT_EQ(name_of(victim.error(kept)), "invalid_request");
   victim.call("cancel", {{"id", cancelled}});
   EXPECT_EQ(name_of(victim.error(cancelled)), "cancelled");
-  // The same id again, while what it first asked for is still being opened.
+  // The same id again, while its first request is still being opened.
   victim.send(
       {{"jsonrpc", "2.0"}, {"id", cancelled}, {"method", "acquire"}, {"params", {{"path", path}}}});
   const Token token = victim.granted(cancelled);
@@ -261,9 +260,9 @@ TEST_F(Stalls, Opening_a_path_hangs_and_nobody_else_notices_C15) {
   victim.close();
 }
 
-// ---- What is no file, and hangs all the same ----
+// ---- What is no file, but can hang too ----
 
-// A TCP connection of which the last close(2) waits for an hour: its peer does not read.
+// A TCP connection whose last close(2) waits for an hour, because its peer does not read.
 struct Lingering {
   Descriptor socket;
   Descriptor peer;
@@ -292,7 +291,7 @@ Lingering lingering_socket() {
 
 TEST_F(Stalls, A_socket_that_lingers_in_place_of_a_file_keeps_nobody_waiting_C15) {
   Lingering lingering = lingering_socket();
-  // The daemon's copy must be the last, which does the lingering.
+  // The daemon's copy must be the last one, whose close lingers.
   daemon.freeze();
   const Id id = ann.start("acquire", {{"path", "/socket"}}, {lingering.socket.get()});
   lingering.socket.reset();
@@ -307,7 +306,7 @@ TEST_F(Stalls, One_that_lingers_in_a_session_that_is_closed_unread_keeps_nobody_
   daemon.freeze();
   {
     RawClient client(daemon.socket(), RawClient::Greeting::none);
-    // Ends the session before what comes behind it is read.
+    // This ends the session before the data behind it is read.
     client.send_bytes(std::string(100'000, 'x'));
     client.send_bytes("y", {lingering.socket.get()});
   }

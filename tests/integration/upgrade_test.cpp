@@ -1,4 +1,4 @@
-// Client and daemon of different versions: each learns what to do, and nobody loses a lock (C9).
+// Client and daemon of different versions: each learns what to do, and no lock is lost (C9).
 
 #include "proto/limits.hpp"
 #include "proto/version.hpp"
@@ -9,7 +9,7 @@ namespace {
 
 class Upgrade : public LockTest {
  protected:
-  // As a client of that version would begin.
+  // The greeting of a client of that version.
   Json hello(RawClient& client, int protocol) {
     return client.answer(client.start("hello", {{"protocol", protocol}, {"client", "old 0.9"}}));
   }
@@ -39,7 +39,7 @@ TEST_F(Upgrade, A_holder_whom_a_new_daemon_does_not_understand_keeps_the_kernels
   Child holder(program());
   ASSERT_TRUE(says(holder.ask("lock " + path), "held"));
   daemon.stop();
-  // The holder's own library is content with the next daemon; this stands for one that is not.
+  // The holder's own library accepts the next daemon; `old` stands for one that does not.
   holder.signal(SIGSTOP);
   daemon.start();
   RawClient old(daemon.socket(), RawClient::Greeting::none);

@@ -1,5 +1,5 @@
 // What a user of liblocket-dev might build: holds a lock until a line comes in. Without a path it
-// does nothing, which only shows that it can be started.
+// does nothing, which only shows that it can start.
 
 #include <iostream>
 #include <locket/locket.hpp>

@@ -78,7 +78,7 @@ int code_of(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : kSignalBase + WTERMSIG(status);
 }
 
-// What exec needs, made before fork: afterwards nothing may allocate.
+// What exec needs, prepared before fork: afterwards nothing may allocate.
 struct Launch {
   explicit Launch(const Command& from)
       : command(from),
@@ -103,13 +103,13 @@ struct Launch {
 bool prepare(const Command& command, const std::array<int, 3>& standard) {
   for (int target = 0; target < 3; ++target) ::dup2(standard[static_cast<size_t>(target)], target);
   for (const auto& [ours, theirs] : command.descriptors) {
-    // Onto itself, dup2 would leave close-on-exec as it is.
+    // dup2 onto the same number would leave close-on-exec as it is.
     if (ours == theirs ? ::fcntl(ours, F_SETFD, 0) != 0 : ::dup2(ours, theirs) < 0) return false;
   }
   if (command.umask) ::umask(*command.umask);
   if (!command.folder.empty() && ::chdir(command.folder.c_str()) != 0) return false;
   if (command.user && *command.user != ::geteuid() && !become(*command.user)) return false;
-  // After the change of user, which clears it.
+  // After changing the user, which clears this setting.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   return true;
 }
@@ -118,7 +118,7 @@ bool prepare(const Command& command, const std::array<int, 3>& standard) {
 [[noreturn]] void become_program(Launch& launch, const std::array<int, 3>& standard) {
   if (prepare(launch.command, standard)) {
     ::execve(launch.program.c_str(), launch.arguments.data(), launch.environment.data());
-    // Another user may not be let into the folder where it was built.
+    // Another user may not have access to the folder where it was built.
     ::syscall(SYS_execveat, launch.file.get(), "", launch.arguments.data(),
               launch.environment.data(), AT_EMPTY_PATH);
   }
@@ -133,7 +133,7 @@ std::optional<uid_t> ordinary_user() {
 }
 
 Child::Child(const Command& command) {
-  // Writing to one that has ended is for the test to notice, not to die of.
+  // Writing to a child that has ended should fail, not kill the test.
   std::signal(SIGPIPE, SIG_IGN);
   Launch launch(command);
   auto [input_there, input_here] = make_pipe();

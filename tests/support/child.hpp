@@ -19,25 +19,25 @@ namespace locket::test {
 
 inline constexpr uid_t kNobody = 65534;
 
-// An ordinary user to run a process as: nobody where the test is root, else the test's own.
+// An ordinary user to run a process as: nobody if the test runs as root, else the test's own user.
 std::optional<uid_t> ordinary_user();
 
 struct Command {
-  std::vector<std::string> words;                       // the first is looked for in PATH
-  std::map<std::string, std::string> environment = {};  // besides the test's own
-  std::vector<std::pair<int, int>> descriptors = {};    // of the test's, and what to call it there
+  std::vector<std::string> words;                       // the first is searched for in PATH
+  std::map<std::string, std::string> environment = {};  // in addition to the test's own
+  std::vector<std::pair<int, int>> descriptors = {};    // the test's number, and the child's
   std::optional<uid_t> user = {};
   std::optional<mode_t> umask = {};
   std::string folder = {};
 };
 
 struct Ended {
-  int status = -1;  // of exit, 128 more than the signal, or -1 where it did not end in time
+  int status = -1;  // of exit, 128 plus the signal, or -1 if it did not end in time
   std::string output;
   std::string errors;
 };
 
-// Owned by the test. Its end kills the process, by its id, where it still runs.
+// Owned by the test. Its destructor kills the process, by its id, if it still runs.
 class Child {
  public:
   explicit Child(const Command& command);
@@ -47,11 +47,11 @@ class Child {
 
   [[nodiscard]] pid_t pid() const { return pid_; }
 
-  // A line to its standard input.
+  // Writes a line to its standard input.
   void say(std::string_view line);
   void close_input() { input_.reset(); }
 
-  // The next line of its standard output; where none comes, a failure of the test and "".
+  // The next line of its standard output; if none comes, fails the test and returns "".
   std::string line();
 
   // say() and line().
@@ -59,11 +59,11 @@ class Child {
 
   void signal(int number) const;
 
-  // Closes its input and waits for its end.
+  // Closes its input and waits for it to end.
   Ended finish();
   Ended wait();
 
-  // All that it has said so far on standard error.
+  // All that it has written to standard error so far.
   [[nodiscard]] std::string errors() const;
 
  private:
@@ -73,18 +73,18 @@ class Child {
   proto::Descriptor process_;  // pidfd
   proto::Descriptor input_;
   proto::Descriptor output_;
-  proto::Descriptor errors_;  // a file, which unlike a pipe never makes it wait
+  proto::Descriptor errors_;  // a file, which unlike a pipe never blocks it
   std::string unread_;
   std::optional<int> status_;
 };
 
 Ended run(const Command& command);
 
-// Runs `body` in a forked process of that user, and returns what it returned.
+// Runs `body` in a forked process of that user, and returns its return value.
 int in_process_of(uid_t user, const std::function<int()>& body);
 
-// The same beside the test, which waits for `body` to have been done; then the process stays as it
-// is, with all that it has open, until the end of this object.
+// The same in a process beside the test. The constructor waits until `body` has returned; then the
+// process stays as it is, with all its open descriptors, until this object is destroyed.
 class Bystander {
  public:
   Bystander(uid_t user, const std::function<void()>& body);

@@ -23,7 +23,7 @@ Daemon::~Daemon() {
 }
 
 Command Daemon::command(const std::string& socket, std::vector<std::string> options) {
-  // Whatever this machine's own daemon is configured to do.
+  // Independent of how this machine's own daemon is configured.
   Command command{{LOCKETD, "--socket", socket, "--config", "/dev/null"}};
   for (std::string& option : options) command.words.push_back(std::move(option));
   return command;

@@ -1,4 +1,4 @@
-// The real locketd, in a folder of its own.
+// The real locketd, in its own folder.
 
 #pragma once
 
@@ -14,8 +14,8 @@
 
 namespace locket::test {
 
-// Owned by the test. It answers from construction on; at its end it is told to stop, and must do so
-// cleanly, which with a sanitizer includes that it had nothing to complain of.
+// Owned by the test. It answers from construction on. At the end it is told to stop, and must do so
+// cleanly, which under a sanitizer includes that nothing was reported.
 class Daemon {
  public:
   explicit Daemon(std::optional<uid_t> user = {});
@@ -23,7 +23,7 @@ class Daemon {
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
-  // The program and its options, for tests that start it themselves.
+  // The program and its options, for tests that start the daemon themselves.
   static Command command(const std::string& socket, std::vector<std::string> options = {});
 
   [[nodiscard]] const std::string& socket() const { return socket_; }
@@ -34,10 +34,10 @@ class Daemon {
   void start();
   void restart();
 
-  // SIGKILL; the socket it leaves behind answers nobody.
+  // SIGKILL; no daemon answers at the socket it leaves behind.
   void kill();
 
-  // As a debugger does, or a machine that is out of memory. Its end counts as clean.
+  // Stopped as by a debugger, or on a machine out of memory. stop() thaws it first.
   void freeze();
   void thaw();
 
@@ -50,7 +50,7 @@ class Daemon {
   std::unique_ptr<Child> process_;
 };
 
-// Whether somebody answers there.
+// Whether a daemon answers there.
 bool answers(const std::string& socket_path);
 
 }  // namespace locket::test

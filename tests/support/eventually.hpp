@@ -1,4 +1,4 @@
-// Waiting for what happens elsewhere: asks again and again, up to a deadline.
+// Waiting for events elsewhere: checks again and again, up to a deadline.
 
 #pragma once
 
@@ -9,7 +9,7 @@ namespace locket::test {
 
 using Clock = std::chrono::steady_clock;
 
-// Reached only by what never happens, also under a sanitizer on a busy machine.
+// Only what never happens takes this long, even under a sanitizer on a busy machine.
 inline constexpr std::chrono::seconds kPatience{30};
 
 template <typename Condition>
@@ -22,7 +22,7 @@ template <typename Condition>
   return true;
 }
 
-// For tests in which time itself is what happens.
+// For tests in which the passing of time is itself the event.
 inline void let_pass(Clock::duration time) {
   std::this_thread::sleep_for(time);
 }

@@ -1,4 +1,4 @@
-// flock(2) by the test itself: a holder whom the daemon does not know.
+// flock(2) by the test itself: an external holder.
 
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace locket::test {
 
-// Owned by the test; its end unlocks.
+// Owned by the test; its destructor unlocks.
 class KernelLock {
  public:
   explicit KernelLock(const std::string& path, int operation = LOCK_EX);
@@ -23,7 +23,7 @@ class KernelLock {
   bool held_;
 };
 
-// Whether the kernel would let somebody in now who does not use the daemon.
+// Whether a process that does not use the daemon could lock the file now.
 bool kernel_admits(const std::string& path, int operation = LOCK_EX);
 
 }  // namespace locket::test

@@ -11,7 +11,7 @@ std::string folder_of(pid_t process) {
   return "/proc/" + std::to_string(process);
 }
 
-// The number behind `name` in a file of the form of proc_pid_status(5).
+// The number after `name` in a file formatted like proc_pid_status(5).
 long status_number(const std::string& path, const std::string& name) {
   std::ifstream status(path);
   for (std::string word; status >> word;) {
@@ -25,7 +25,7 @@ long status_number(const std::string& path, const std::string& name) {
 
 std::vector<std::string> open_descriptors(pid_t process) {
   std::vector<std::string> descriptors;
-  std::error_code error;  // one may close while we look
+  std::error_code error;  // a descriptor may be closed while we look
   std::filesystem::directory_iterator folder(folder_of(process) + "/fd", error);
   for (const auto end = std::filesystem::directory_iterator(); !error && folder != end;
        folder.increment(error)) {
@@ -62,7 +62,7 @@ char state_of(pid_t process) {
   std::ifstream file(folder_of(process) + "/stat");
   std::string line;
   std::getline(file, line);
-  // The name before it may have spaces and parentheses in it.
+  // The name before it may contain spaces and parentheses.
   const auto end_of_name = line.rfind(") ");
   return end_of_name == std::string::npos ? '\0' : line[end_of_name + 2];
 }

@@ -11,17 +11,17 @@
 
 namespace locket::test {
 
-// What each of its descriptors is open on.
+// What each of its descriptors refers to.
 std::vector<std::string> open_descriptors(pid_t process);
 
 std::set<pid_t> threads_of(pid_t process);
 
-// How often the thread has gone to sleep: it does so once for each time that it wakes.
+// How often the thread has gone to sleep: once for each time it woke.
 long sleeps_of(pid_t process, pid_t thread);
 
 std::size_t resident_bytes(pid_t process);
 
-// 'R', 'S', 'T'...: proc_pid_stat(5); '\0' where there is no such process.
+// 'R', 'S', 'T'...: proc_pid_stat(5); '\0' if there is no such process.
 char state_of(pid_t process);
 
 }  // namespace locket::test

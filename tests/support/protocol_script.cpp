@@ -20,7 +20,7 @@ void replace_all(std::string& text, const std::string& from, const std::string& 
   }
 }
 
-// The numbers in it, in order.
+// The numbers in the text, in order.
 std::vector<std::uint64_t> numbers_in(const std::string& text) {
   constexpr auto kDigits = "0123456789";
   std::vector<std::uint64_t> numbers;
@@ -32,7 +32,7 @@ std::vector<std::uint64_t> numbers_in(const std::string& text) {
   return numbers;
 }
 
-// What goes on below a line: the rest of it, a descriptor, or repetitions.
+// What continues below a line: the rest of it, a descriptor, or repetitions.
 void add_detail(Step& step, const std::string& text) {
   if (text.starts_with("fd ")) {
     std::string rest;
@@ -185,7 +185,7 @@ void ExamplePlayer::say(const Step& step) {
   settle(session);
 }
 
-// Which file the page means by those numbers.
+// Which of our files the page's numbers mean.
 void ExamplePlayer::learn(const proto::FileId& of_page, int file) {
   const auto ours = proto::identify(file).value();
   compare_same("device", of_page.device, ours.device);
@@ -198,12 +198,12 @@ void ExamplePlayer::say_again(const Step& step, Session& session) {
     Json request = Json::parse(to_real(step.text));
     request["id"] = id;
     session.client.send(request, {file.get()});
-    // The first answer alone is in the example.
+    // The example shows only the first answer.
     if (step.text.find("shared") != std::string::npos) session.client.answer(id);
   }
 }
 
-// Until the daemon has handled all that was said: what other sessions say comes after it.
+// Waits until the daemon has handled all that was sent: what other sessions send comes after it.
 void ExamplePlayer::settle(Session& session) {
   session.client.send({{"jsonrpc", "2.0"}, {"id", kSettleId}, {"method", "status"}});
   while (!session.closed) {
@@ -308,7 +308,7 @@ void ExamplePlayer::compare_members(const Json& expected, const Json& actual) {
   }
 }
 
-// The same where the page has the same, and tokens in the same order as the page's.
+// Must be the same wherever the page has the same, and tokens must be in the page's order.
 void ExamplePlayer::compare_same(const std::string& name, const Json& expected,
                                  const Json& actual) {
   auto& known = real_[name];

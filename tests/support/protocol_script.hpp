@@ -1,8 +1,8 @@
 // The examples of PROTOCOL.md: read from the page, and played against a daemon.
 //
-// The notation is explained there, under "How to read the examples". What varies from one play to
-// the next is compared by its kind; tokens, devices and inodes also by being the same wherever the
-// example has the same.
+// The notation is explained there, under "How to read the examples". Values that differ between
+// runs are compared by their kind; tokens, devices and inodes must also be equal wherever the
+// example has equal ones.
 
 #pragma once
 
@@ -22,37 +22,37 @@ struct Step {
   Kind kind = Kind::client_says;
   std::string who;             // "C1" and "S1" are both "1"
   std::string text;            // the line, or what the outsider does
-  std::string file;            // that goes with the line, as a descriptor
-  proto::FileId file_id = {};  // the page's, where it names them
+  std::string file;            // passed with the line, as a descriptor
+  proto::FileId file_id = {};  // as the page gives it, if it does
   bool locked = false;         // the descriptor has the kernel's lock already
   Id repeat_from = 0;
-  Id repeat_to = 0;  // the same again with these ids
-  int line = 0;      // of the page
+  Id repeat_to = 0;  // repeat the step up to this id
+  int line = 0;      // on the page
 };
 
 struct Example {
   int line = 0;
-  std::string note;  // behind "protocol" on the fence
+  std::string note;  // after "protocol" on the fence
   std::vector<Step> steps;
 };
 
 std::vector<Example> examples_in(const std::string& page);
 
-// The first block of another language.
+// The first block in another language.
 std::string block_in(const std::string& page, const std::string& language);
 
 class ExamplePlayer {
  public:
-  // What the example has below /srv is in that folder.
+  // `folder` takes the place of /srv in the examples.
   ExamplePlayer(std::string socket_path, std::string folder);
 
-  // What went otherwise than the example says, by line; empty when all is true.
+  // What differed from the example, by line; empty if nothing did.
   std::vector<std::string> play(const Example& example);
 
  private:
   struct Session {
     RawClient client;
-    std::deque<Json> unexpected;  // came, and no step has asked for it yet
+    std::deque<Json> unexpected;  // received before any step asked for it
     bool closed = false;
   };
 
@@ -78,7 +78,8 @@ class ExamplePlayer {
   bool greet_ = true;
   std::map<std::string, Session> sessions_;
   std::map<std::string, KernelLock> outsiders_;
-  std::map<std::string, std::map<Json, Json>> real_;  // by name of member: the page's, ours
+  std::map<std::string, std::map<Json, Json>>
+      real_;  // by member name: from the page's value to ours
   int line_ = 0;
   std::vector<std::string> complaints_;
 };

@@ -1,5 +1,5 @@
-// A client that speaks the protocol by hand: what a program that is written from PROTOCOL.md alone
-// would send, and whatever else one may think of.
+// A client that speaks the protocol by hand: what a program written from PROTOCOL.md alone would
+// send, and anything else a test can think of.
 
 #pragma once
 
@@ -21,8 +21,8 @@ using Json = nlohmann::json;
 using Id = std::uint64_t;
 using Token = std::uint64_t;
 
-// One session. Answers come in any order; they are kept until somebody asks for them. What never
-// comes fails the test by an exception.
+// One session. Answers come in any order, and are kept until they are asked for. If an expected
+// answer never comes, an exception fails the test.
 class RawClient {
  public:
   enum class Greeting { hello, none };
@@ -30,14 +30,14 @@ class RawClient {
 
   // ---- Bytes and lines ----
 
-  // False where the daemon has closed the connection.
+  // False if the daemon has closed the connection.
   bool send_bytes(std::string_view bytes, const std::vector<int>& descriptors = {});
   bool send(const Json& message, const std::vector<int>& descriptors = {});
 
-  // The next line, whatever it answers; none where the connection ends first.
+  // The next line, whatever it answers; none if the connection ends first.
   std::optional<Json> next();
 
-  // Says nothing more, and throws away what still comes until the daemon closes the connection.
+  // Sends nothing more, and discards what still comes until the daemon closes the connection.
   [[nodiscard]] bool is_ended_by_daemon();
   void close() { socket_.reset(); }
   [[nodiscard]] int descriptor() const { return socket_.get(); }
@@ -48,7 +48,7 @@ class RawClient {
            const std::vector<int>& descriptors = {});
   void notify(std::string_view method, Json params = Json::object());
 
-  // The whole answer to a request; result() and error() expect one or the other in it.
+  // The whole answer to a request; result() and error() require one or the other in it.
   Json answer(Id id);
   Json result(Id id);
   Json error(Id id);
@@ -56,7 +56,7 @@ class RawClient {
     return result(start(method, std::move(params)));
   }
 
-  // Whether the daemon, having handled all that this session sent so far, left that unanswered.
+  // Whether the daemon has handled all that this session has sent and left that request unanswered.
   [[nodiscard]] bool waits(Id id);
 
   // ---- Locks ----
@@ -79,7 +79,7 @@ class RawClient {
   proto::Descriptor socket_;
   Id last_id_ = 0;
   std::string unread_;
-  std::deque<Json> answers_;  // to what nobody has asked for yet
+  std::deque<Json> answers_;  // not asked for yet
 };
 
 proto::Descriptor open_file(const std::string& path);

@@ -26,8 +26,8 @@ SlowFileSystem::SlowFileSystem(Locks) {}
 SlowFileSystem::~SlowFileSystem() {
   if (!process_) return;
   if (mounted_) go();
-  // A process that was killed while it waited here can keep it from unmounting. Killed, it takes
-  // the connection along, which ends every wait; see fuse(4).
+  // A process that was killed while it waited here can keep the file system from unmounting.
+  // Killing the file system ends its connection, and with it every wait; see fuse(4).
   process_->close_input();
   const auto ended = [this] {
     siginfo_t info{};
@@ -38,7 +38,7 @@ SlowFileSystem::~SlowFileSystem() {
   if (!eventually(ended, std::chrono::seconds(10))) process_->signal(SIGKILL);
   std::ignore = process_->finish();
   process_.reset();
-  // Where it was killed.
+  // In case it was killed.
   std::ignore = ::umount2(folder_.path().c_str(), MNT_DETACH);
 }
 

@@ -1,7 +1,8 @@
 // A mounted file system that hangs when the test says so: slow_fs.cpp.
 //
-// Owned by the test, whose end answers all that it holds back and unmounts it. Made before the
-// daemon's clients open anything on it, and destroyed after what is open on it has been closed.
+// Owned by the test. Its destructor answers all that it holds back, and unmounts it. Construct it
+// before the daemon's clients open anything on it, and destroy it after everything open on it has
+// been closed.
 
 #pragma once
 
@@ -15,23 +16,23 @@ namespace locket::test {
 
 class SlowFileSystem {
  public:
-  // Who knows of the locks on it.
+  // Who manages the locks on it.
   enum class Locks { kernel, own };
   explicit SlowFileSystem(Locks locks = Locks::own);
   ~SlowFileSystem();
   SlowFileSystem(const SlowFileSystem&) = delete;
   SlowFileSystem& operator=(const SlowFileSystem&) = delete;
 
-  // False where the system does not let us mount one.
+  // False if the system does not let us mount one.
   [[nodiscard]] bool mounted() const { return mounted_; }
   [[nodiscard]] const std::string& path() const { return folder_.path(); }
   [[nodiscard]] std::string operator/(const std::string& name) const { return folder_ / name; }
 
-  // From now on, these hang: any of open, getattr, statfs, flock, flush, release.
+  // From now on, these operations hang: any of open, getattr, statfs, flock, flush, release.
   void stall(const std::string& operations) { process_->ask("stall " + operations); }
-  // All go on.
+  // Lets all of them continue.
   void go() { process_->ask("go"); }
-  // How many of those hang now.
+  // How many such operations hang now.
   [[nodiscard]] int held(const std::string& operation) const {
     return std::stoi(process_->ask("held " + operation));
   }

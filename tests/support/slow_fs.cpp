@@ -1,18 +1,18 @@
-// A file system that hangs when it is told to: what any user can mount, and what a network mount
-// does at times.
+// A file system that hangs on command: any user can mount one like it, and a network mount hangs
+// the same way at times.
 //
 //   slow_fs FOLDER [--own-locks]
 //
-// Says "ready" when it is mounted. Any name in the folder is an empty file there. Takes lines on
-// its standard input, and answers each by one:
+// Prints "ready" when it is mounted. Any name in the folder is an empty file. Reads commands, one a
+// line, from its standard input, and answers each with one line:
 //
-//   stall OPERATION...   holds those back from now on: open, getattr, statfs, flock, flush, release
+//   stall OPERATION...   holds these back from now on: open, getattr, statfs, flock, flush, release
 //   go                   answers all that was held back, and holds nothing back any more
 //   held OPERATION       how many it holds back now
 //
-// With --own-locks, flock(2) comes to it too; else the kernel keeps those locks. Ends, and
-// unmounts, at the end of its input; and in any case after two minutes, so that nothing stays
-// hanging.
+// With --own-locks it also handles flock(2); else the kernel manages those locks. Ends, and
+// unmounts, at the end of its input, and in any case after two minutes, so that nothing hangs
+// forever.
 
 #define FUSE_USE_VERSION 312
 
@@ -172,7 +172,7 @@ void take_lock(fuse_req_t request, fuse_ino_t file, fuse_file_info* info, int op
   answer("flock", [=, owner = Owner{file, info->lock_owner}] { lock(request, owner, operation); });
 }
 
-// ---- What it is told ----
+// ---- Its commands ----
 
 std::string obey(const std::string& line) {
   std::istringstream words(line);

@@ -9,10 +9,10 @@
 
 namespace locket::test {
 
-// Not in TMPDIR, which may be too long for a socket's address.
+// Not in TMPDIR, which may be too long for a socket address.
 TemporaryFolder::TemporaryFolder() : path_("/tmp/locket-test.XXXXXX") {
   if (::mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::generic_category());
-  // Tests let other users in.
+  // Tests give other users access.
   std::filesystem::permissions(path_, std::filesystem::perms{0755});
 }
 

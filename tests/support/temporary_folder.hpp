@@ -1,4 +1,4 @@
-// A folder of a test's own, gone when the test is.
+// A temporary folder for one test, removed with it.
 
 #pragma once
 
@@ -16,7 +16,7 @@ class TemporaryFolder {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + '/' + name; }
 
-  // Makes an empty file there, in folders that are made where they are missing.
+  // Creates an empty file there, and any missing folders on the way.
   [[nodiscard]] std::string file(const std::string& name) const;
 
  private:

@@ -11,7 +11,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Stands still but while others have the processor.
+// Advances only while others have the processor.
 struct TestClock {
   using duration = std::chrono::nanoseconds;
   using time_point = std::chrono::time_point<TestClock, duration>;
@@ -29,7 +29,7 @@ class Spinning : public testing::Test {
  protected:
   Spinning() { TestClock::others_take = microseconds(1); }
 
-  // How often it looked for what does not come.
+  // How often it looked for something that does not come.
   int in_vain() {
     int looks = 0;
     EXPECT_FALSE(spin([&] {

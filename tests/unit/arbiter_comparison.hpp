@@ -1,9 +1,9 @@
 // The arbiter and the plain model of its rules side by side: random operations are done on both,
-// and each event must be the same, in the same order.
+// and the events must be the same, in the same order.
 //
 // Owned by a test. Invariants:
-//  1. A seed gives the same operations each time.
-//  2. It stops at the first difference, with the operations that led to it.
+//  1. The same seed always gives the same operations.
+//  2. It stops at the first difference, and reports the operations that led to it.
 
 #pragma once
 
@@ -33,32 +33,32 @@ namespace locketd::test {
 
 class Comparison {
  public:
-  // Half of them begin after the death of a daemon.
+  // Half of the seeds begin after the death of a daemon.
   explicit Comparison(std::uint64_t seed) : random_(seed), recovering_(one_in(2)) {
     if (!recovering_) return;
     arbiter_.begin_recovery();
     model_.begin_recovery();
   }
 
-  // What went wrong, with the log's tail; empty where nothing did.
+  // What went wrong, with the end of the log; empty if nothing did.
   std::string play(std::uint64_t operations) {
     while (problem_.empty() && operations_ < operations) step();
     if (problem_.empty()) end();
     return problem_;
   }
 
-  // How often each kind of event came out.
+  // How often each kind of event occurred.
   using Tally = std::array<std::uint64_t, std::variant_size_v<Event>>;
   [[nodiscard]] const Tally& tally() const { return tally_; }
 
  private:
   static constexpr std::uint64_t kSessions = 6;
-  static constexpr std::uint64_t kRequests = 24;  // ids, so that duplicates happen
+  static constexpr std::uint64_t kRequests = 24;  // ids; few, so that duplicates occur
   static constexpr std::uint64_t kFiles = 4;
-  static constexpr std::uint64_t kFormerTokens = 8;  // so that they come twice
+  static constexpr std::uint64_t kFormerTokens = 8;  // few, so that they occur twice
   static constexpr std::uint64_t kFormerTickets = 1'000'000;
-  static constexpr std::size_t kCrowd = 80;     // entries, from which on sessions disconnect
-  static constexpr std::uint64_t kMood = 1000;  // operations between quiet times and crowded ones
+  static constexpr std::size_t kCrowd = 80;     // entries; beyond these, sessions disconnect
+  static constexpr std::uint64_t kMood = 1000;  // operations between quiet and crowded times
   static constexpr std::size_t kLogTail = 60;
 
   struct Attempt {
@@ -115,7 +115,7 @@ class Comparison {
     compare();
   }
 
-  // By a ticket of before, by none, by one that is yet to come, or by one that somebody else has.
+  // With a former ticket, with none, with one still to come, or with one that another claim has.
   void reclaim() {
     const Claim asked = claim();
     Former former;
@@ -143,7 +143,7 @@ class Comparison {
   }
 
   void release() {
-    // Also by the tokens of those that are not known to hold yet.
+    // Also with the tokens of claims that are not yet known to hold.
     auto held = model_.entries();
     std::erase_if(held, [](const Entry& entry) { return entry.token == 0; });
     if (held.empty()) return;
@@ -176,7 +176,7 @@ class Comparison {
     compare();
   }
 
-  // Answers one of the attempts that are under way, as the kernel would.
+  // Answers one of the pending attempts as the kernel would.
   void answer() {
     if (attempts_.empty()) return;
     const auto chosen = std::next(attempts_.begin(), static_cast<long>(below(attempts_.size())));
@@ -184,7 +184,7 @@ class Comparison {
     const Claim& claim = claims_[ticket];
     OsResult result = attempt.checking ? kernel_.still_held(claim) : kernel_.says(claim);
     if (attempt.checking && one_in(4)) result = OsResult::busy;
-    // Now and then it ends otherwise: by a failure, by our own signal, by a timer's look.
+    // Now and then it ends in another way: by a failure, by our own signal, by a timer's check.
     if (attempt.abandoned && one_in(2)) result = OsResult::busy;
     if (one_in(30)) result = OsResult::failed;
     if (attempt.awaiting && !attempt.abandoned && result == OsResult::busy && !one_in(8)) {
@@ -200,7 +200,7 @@ class Comparison {
     compare();
   }
 
-  // A process without the daemon locks a file, if the kernel lets it, or unlocks it.
+  // A process without the daemon locks a file, if the kernel permits, or unlocks it.
   void external_holder() {
     const FileId its = file(below(kFiles));
     const Mode mode = one_in(2) ? Mode::exclusive : Mode::shared;
@@ -208,7 +208,7 @@ class Comparison {
     kernel_.external(its, mode);
   }
 
-  // A holder's process unlocks its file; that it has released will be heard later.
+  // A holder's process unlocks its file; the daemon reads the release only later.
   void let_go() {
     auto held = model_.entries();
     std::erase_if(held, [](const Entry& entry) { return !entry.held; });
@@ -218,7 +218,7 @@ class Comparison {
     kernel_.unlock(ticket);
   }
 
-  // Time goes by, and who is due expires; between the two, others may be heard.
+  // Time passes, and what is due expires; between the two, other operations may happen.
   void pass_time() {
     const auto time = std::chrono::milliseconds(below(10));
     now_.steady += time;
@@ -240,7 +240,7 @@ class Comparison {
     compare();
   }
 
-  // Everyone goes, and nothing may be left.
+  // All sessions disconnect, and nothing may be left.
   void end() {
     for (SessionId session = 0; session < kSessions; ++session) {
       begin(fmt::format("disconnect session {}", session));
@@ -340,7 +340,7 @@ class Comparison {
            "waiters_of()");
   }
 
-  // All rows of the arbiter, read in pages of that size.
+  // All of the arbiter's rows, read in pages of that size.
   Texts rows(std::size_t page) const {
     Texts rows;
     Cursor after;
@@ -373,9 +373,9 @@ class Comparison {
   Arbiter arbiter_;
   ArbiterModel model_;
   std::map<Ticket, Claim> claims_;      // until their Discard
-  std::map<Ticket, Attempt> attempts_;  // whose answer is owed
+  std::map<Ticket, Attempt> attempts_;  // those not answered yet
   ModelKernel kernel_;
-  bool crowded_ = false;  // many ask, and wait long
+  bool crowded_ = false;  // many requests, with long waits
   bool prompt_ = false;   // the kernel answers before anything else happens
   std::uint64_t operations_ = 0;
   Tally tally_{};

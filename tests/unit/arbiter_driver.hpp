@@ -1,12 +1,12 @@
 // Drives the arbiter by hand: plays its clock, its OS layer and its sessions. One per test.
 //
-// After each step it carries out events until nothing moves, and writes them down: answers() to
-// sessions, os_calls() to the OS layer, each since the last time it was asked. A claim goes by its
+// After each step it carries out events until none is left, and records them: answers() to
+// sessions, os_calls() to the OS layer, each since it was last asked for. A claim is named by its
 // session and request: "ann.1 granted", "try ann.1".
 //
-// What must hold in every run it checks itself, in each step and at its end: one attempt per claim
-// at a time, one answer per claim, one Discard per ticket and nothing after it, and a lock that
-// nobody uses is forgotten.
+// At each step and at the end it checks what must hold in every run: one attempt per claim at a
+// time, one answer per claim, one Discard per ticket and nothing after it, and that a lock without
+// claims is forgotten.
 
 #pragma once
 
@@ -57,12 +57,12 @@ class ArbiterDriver {
   ~ArbiterDriver() { finish(); }
 
   Kernel kernel = Kernel::free;
-  bool still_locked = true;  // what the kernel says of former holders
-  bool let_go = false;       // what it says of holders when it is looked again
+  bool still_locked = true;  // the kernel's answer about former holders
+  bool let_go = false;       // its answer about holders on LookAgain
   Instant now{.steady = Monotonic(std::chrono::hours(1)),
               .wall = std::chrono::sys_days(std::chrono::year(2025) / 6 / 1)};
-  // Called once, between due() and expire(). May call the arbiter, but take no step of the
-  // driver's.
+  // Called once, between due() and expire(). May call the arbiter, but not take a step of the
+  // driver.
   std::function<void()> last_chance;
   Arbiter arbiter;
 
@@ -152,7 +152,7 @@ class ArbiterDriver {
     report(ticket, result, os_error);
     settle();
   }
-  // As os_says, but leaves what comes out for later: for last_chance.
+  // Like os_says, but leaves the resulting events for later: for last_chance.
   void report(Ticket ticket, OsResult result, int os_error = 0) {
     EXPECT_EQ(attempts_.erase(ticket), 1U) << claims_[ticket].name << " is not being tried";
     arbiter.os_result(now, ticket, result, os_error);
@@ -161,7 +161,7 @@ class ArbiterDriver {
   Texts answers() { return std::exchange(answers_, {}); }
   Texts os_calls() { return std::exchange(os_calls_, {}); }
 
-  // Of the latest claim that went by this session and request.
+  // Of the latest claim with this session and request.
   [[nodiscard]] Ticket ticket(SessionId session, RequestId request) const {
     return latest_.at({session, request});
   }
@@ -173,7 +173,7 @@ class ArbiterDriver {
     return fmt::format("{}.{}", kNames[session], request);
   }
 
-  // Disconnects everyone, and checks that nothing is left. The destructor does it, too.
+  // Disconnects every session, and checks that nothing is left. The destructor does this too.
   void finish() {
     for (const SessionId session : {ann, bob, cal, dan}) disconnect(session);
     while (!attempts_.empty()) {
@@ -195,7 +195,7 @@ class ArbiterDriver {
     std::string name;
     Token token = 0;
     bool answered = false;
-    bool queued = false;  // was told that it has to wait
+    bool queued = false;  // has been told that it must wait
     bool gone = false;    // its session disconnected
     bool discarded = false;
   };
@@ -256,7 +256,7 @@ class ArbiterDriver {
     }
   }
   void on(const Unlock& call) { os_call("unlock", call.ticket); }
-  // The attempt may have ended while this was on its way.
+  // The attempt may have ended before this was carried out.
   void on(const Abandon& call) { os_call("abandon", call.ticket); }
   void on(const Discard& call) {
     EXPECT_FALSE(attempts_.contains(call.ticket)) << "discarded during its attempt";

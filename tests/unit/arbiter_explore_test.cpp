@@ -1,6 +1,6 @@
-// All that can happen to the arbiter in a small world, to a fixed number of steps: each state is
-// looked at once, by breadth first, and arbiter_explored.hpp says what must hold in it.
-// LOCKET_EXPLORE_DEPTH goes deeper, or less deep: it counts the steps with two locks.
+// All that can happen to the arbiter in a small world, up to a fixed number of steps: each state is
+// examined once, breadth first, and arbiter_explored.hpp says what must hold in it.
+// LOCKET_EXPLORE_DEPTH changes the depth: it counts the steps with two locks.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -69,7 +69,7 @@ class Exploration {
   [[nodiscard]] std::size_t transitions() const { return transitions_; }
 
  private:
-  // The arbiter cannot be copied, so that each step begins at the very beginning.
+  // The arbiter cannot be copied, so each path is replayed from the start.
   void explore_from(Path path, std::vector<Path>& next) {
     ExploredArbiter start(scene_);
     for (const Step& step : path) start.take(step);
@@ -99,7 +99,7 @@ class Exploration {
   std::string problem_;
 };
 
-// With one lock, less can happen at a time.
+// With one lock, fewer things can happen at each step, so it goes deeper.
 std::size_t depth(std::uint8_t files) {
   const char* text = std::getenv("LOCKET_EXPLORE_DEPTH");
   const std::size_t depth = text != nullptr ? std::stoul(text) : 4;

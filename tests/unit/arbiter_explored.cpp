@@ -29,7 +29,7 @@ void Explored::perform(const Step& step) {
       return expect(arbiter_.release(step.session, token).has_value(), "a holder cannot release");
     }
     case Step::Kind::cancel:
-      leave(step.session, holding);  // a waiter is told of its end
+      leave(step.session, holding);  // a waiter gets an answer when it ends
       return expect(arbiter_.cancel(step.session, step.file), "a claim cannot be cancelled");
     case Step::Kind::disconnect:
       leave(step.session, all);
@@ -63,14 +63,14 @@ void Explored::come(const Step& step) {
   Claim claim{
       .session = step.session, .request = step.file, .file = id_of(step.file), .mode = known.mode};
   std::optional<Ticket> ticket;
-  Ticket place = 0;  // where it must come to, if it is known
+  Ticket place = 0;  // the place it must get, if that is known
   if (step.kind == Step::Kind::come_back_holding) {
     known.state = State::returns;
     known.token = 10U * step.session + step.file;
     ticket = arbiter_.reclaim(now_, claim, {.ticket = 21, .token = known.token});
   } else {
     const bool back = step.kind == Step::Kind::come_back_waiting;
-    // Of those who come back, the first waited for ever, and the second for a while.
+    // Of the waiters that come back, the first waited forever, and the second for a while.
     known.patience = static_cast<Patience>(back ? step.detail / 2 * 2 : step.detail / 2);
     if (known.patience == Patience::finite) claim.timeout = kTick;
     if (known.patience == Patience::none) claim.timeout = std::chrono::nanoseconds(0);
@@ -91,8 +91,8 @@ void Explored::expire() {
     if (found == known_.end()) continue;
     Known& known = found->second;
     if (!known.is_timed() || !known.late || !recovering_) continue;
-    // Nobody has asked the kernel yet: that is done now, unless somebody is before it or has the
-    // lock, and its answer is the claim's.
+    // The kernel has not been asked yet. That is done now, unless another claim is ahead or holds
+    // the lock, and the kernel's answer decides the claim.
     known.patience = Patience::none;
     known.last_try = true;
   }
@@ -121,14 +121,14 @@ void Explored::finish_some() {
 
 // ---- The kernel ----
 
-// How the attempt may end now; the friendliest first.
+// How the attempt may end now; the most favourable result first.
 std::vector<Explored::Result> Explored::results(const Entry& entry) const {
   const Known& known = entry.second;
-  // Whom we took for an external holder may be the one who comes back.
+  // What looked like an external holder may be the holder that comes back.
   const bool free = known.attempt == Attempt::checking ? !ours_exclude(entry) : is_free_for(entry);
   std::vector<Result> results;
   if (free) results.push_back(Result::locked);
-  // Whoever wants it no more may be told anything. One who waits is not told that it must go on.
+  // An abandoned attempt may get any answer. A blocking wait is never answered with busy.
   const bool may_be_busy = known.attempt == Attempt::checking || known.abandoned ||
                            (!free && known.attempt == Attempt::trying);
   if (may_be_busy) results.push_back(Result::busy);
@@ -274,7 +274,7 @@ void Explored::on(const Discard& event) {
   expect(found->second.state == State::left, "discarded without an answer");
   const std::uint8_t file = found->second.file;
   known_.erase(found);
-  // With its last ticket, the lock is forgotten, and what the arbiter knew of it.
+  // With its last ticket, the lock and all the arbiter knew about it are forgotten.
   if (std::ranges::none_of(known_, [&](const Entry& e) { return e.second.file == file; }))
     seen_external_[file] = false;
 }
@@ -340,7 +340,7 @@ std::string Explored::state_named(const std::array<std::uint8_t, kSessions>& nam
                                   bool swapped) const {
   std::string text;
   text += recovering_ ? 'r' : '-';
-  // Another could come back by the ticket of one that was due.
+  // Another session could still come back with the ticket of one that was due.
   for (const Ticket ticket : due_) {
     if (ticket < kOldest && !known_.contains(ticket)) text += fmt::format("{},", ticket);
   }
@@ -362,7 +362,7 @@ std::string Explored::state_named(const std::array<std::uint8_t, kSessions>& nam
                                         3 * (known.late ? 1 : 0) + 6 * (known.told ? 1 : 0))
                     : '.';
       if (ticket < kOldest) text += fmt::format("{}", ticket);
-      // A token of before could come back once more; others are new each time.
+      // A former token could come back once more; others are new each time.
       if ((holds || known.state == State::returns) && known.token < kOldest) text += 'f';
     }
     text += '|';

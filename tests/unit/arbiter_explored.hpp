@@ -1,15 +1,16 @@
-// The arbiter in a small world of which everything is known: three sessions, one file or two,
-// the kernel, a clock with one tick. options() lists all that can happen next; take() lets it
-// happen and checks what must hold in every state:
+// The arbiter in a small world of which everything is known: three sessions, one file or two, the
+// kernel, a clock with one tick. options() lists all that can happen next; take() lets it happen
+// and checks what must hold in every state:
 //
-//  1. Nobody holds a lock together with somebody whom it excludes, nor without the kernel's.
-//  2. Only the first waiter is tried, only where it goes with the holders, one attempt at a time.
-//  3. No lost wake-up: where the first waiter could be tried, it is being tried.
-//  4. Nobody is granted a lock before somebody who came earlier; those who come back after the
-//     death of a daemon are waited for, and have their places again.
-//  5. Every claim is answered once; who does not wait is due as soon as somebody is in the way, and
-//     not refused because of a holder before the kernel was asked once more.
-//  6. Tickets are discarded once, when the kernel has nothing under way for them.
+//  1. No claim holds a lock together with one that it excludes, nor without the kernel's lock.
+//  2. Only the first waiter is tried, only if its mode is compatible with the holders', and one
+//     attempt at a time.
+//  3. No lost wake-up: if the first waiter could be tried, it is being tried.
+//  4. No claim is granted before one that arrived earlier. Claims that come back after the death of
+//     a daemon are waited for, and get their places again.
+//  5. Every claim is answered once. A claim that does not wait is due as soon as another is in its
+//     way, and is not refused because of a holder before the kernel has been asked once more.
+//  6. A ticket is discarded once, when the kernel has no call in progress for it.
 //
 // finish() checks that it can end: with all attempts answered and all locks released, nothing is
 // left.
@@ -44,14 +45,14 @@ class ExploredArbiter {
       acquire,
       come_back_holding,
       come_back_waiting,
-      let_go,  // by its process, of which release tells later
+      let_go,  // by its process; the release comes later
       release,
       cancel,
       disconnect,
       stop_waiting,
       answer,
       external,  // comes or goes
-      tick,      // all timeouts under way are over
+      tick,      // all pending timeouts are over
       expire,
       end_recovery,
     };
@@ -92,7 +93,7 @@ class ExploredArbiter {
         if (claim->state == State::holds) steps.push_back({release, session, file});
         if (claim->state == State::holds && claim->locked) steps.push_back({let_go, session, file});
       }
-      if (!any) break;  // the others are like it
+      if (!any) break;  // the other idle sessions are equivalent
       steps.push_back({disconnect, session});
       if (waits) steps.push_back({stop_waiting, session});
     }
@@ -111,10 +112,10 @@ class ExploredArbiter {
     check();
   }
 
-  // What went wrong first; empty where nothing did.
+  // The first thing that went wrong; empty if nothing did.
   [[nodiscard]] const std::string& problem() const { return problem_; }
 
-  // The same for states that differ in nothing but names.
+  // The same text for states that differ only in names.
   [[nodiscard]] std::string state() const {
     std::array<std::uint8_t, kSessions> names{1, 2, 3};
     std::string least;
@@ -159,8 +160,8 @@ class ExploredArbiter {
     bool late = false;
     bool told = false;
     bool looking = false;   // the attempt is LookAgain
-    bool looked = false;    // one has begun since it was due
-    bool last_try = false;  // its deadline came while those of before were waited for
+    bool looked = false;    // such an attempt has begun since it was due
+    bool last_try = false;  // its deadline came while former claims were waited for
     Token token = 0;
 
     [[nodiscard]] bool is_timed() const {
@@ -170,7 +171,7 @@ class ExploredArbiter {
   using Entry = std::pair<const Ticket, Known>;
 
   static constexpr std::chrono::milliseconds kTick{10};
-  static constexpr Ticket kOldest = 1'000;  // tickets of before this daemon are smaller
+  static constexpr Ticket kOldest = 1'000;  // tickets of former daemons are smaller
 
   static FileId id_of(std::uint8_t file) { return {.device = 1, .inode = file + 1U}; }
   static bool conflict(Mode a, Mode b) { return a == Mode::exclusive || b == Mode::exclusive; }
@@ -249,7 +250,7 @@ class ExploredArbiter {
                .wall = std::chrono::sys_days(std::chrono::year(2025) / 6 / 1)};
   std::map<Ticket, Known> known_;
   std::set<Ticket> due_;                      // named by due(), not yet by expire()
-  std::set<Ticket> expiring_;                 // named by the expire() under way
+  std::set<Ticket> expiring_;                 // named by the current expire()
   std::array<bool, kFiles> external_{};       // a process without the daemon has it
   std::array<bool, kFiles> seen_external_{};  // and the arbiter knows
   bool recovering_ = false;

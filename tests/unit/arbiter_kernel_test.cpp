@@ -1,4 +1,4 @@
-// What the kernel answers: external holders, attempts that nobody wants any more, failures.
+// What the kernel answers: external holders, attempts that are no longer wanted, failures.
 
 #include <gtest/gtest.h>
 
@@ -103,7 +103,8 @@ TEST(Arbiter, An_await_that_ends_busy_is_begun_again) {
 
 // ---- Abandoned attempts ----
 
-// Whatever the kernel answers to one that left, it is let go, and then the next one is tried.
+// Whatever the kernel answers for a claim that has left, it is discarded, and the next one is
+// tried.
 TEST(Arbiter, An_abandoned_attempt_ends_in_a_discard_whatever_the_kernel_says) {
   for (const OsResult result : {OsResult::locked, OsResult::busy, OsResult::failed}) {
     ArbiterDriver d;

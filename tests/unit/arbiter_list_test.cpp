@@ -1,4 +1,4 @@
-// What others see of it: tokens, rows, counts.
+// What is visible from outside: tokens, rows, counts.
 
 #include <gtest/gtest.h>
 
@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 // ---- Tokens ----
 
-// Grants once and gives the token.
+// Grants once and returns the token.
 Token next_token(ArbiterDriver& d) {
   d.exclusive(ann, 1);
   const Token token = d.token(ann, 1);
@@ -79,7 +79,8 @@ std::vector<Row> page(const Arbiter& arbiter, const Cursor& after, std::size_t s
   return rows;
 }
 
-// Four locks: held and waited for, shared, held alone, and waited for behind an external holder.
+// Four locks: held and waited for, held shared, only held, and waited for behind an external
+// holder.
 void fill(ArbiterDriver& d) {
   for (RequestId request = 1; request <= 3; ++request) d.exclusive(ann, request);
   for (RequestId request = 1; request <= 3; ++request) d.shared(bob, request, kForever, kOtherFile);

@@ -58,7 +58,7 @@ void ArbiterModel::expire(Monotonic then, const std::vector<Ticket>& due) {
     const LockId id = entry->lock;
     const bool has_its_turn = first(id) == entry && !is_checked(lock(id)) && !excluded(*entry);
     if (lock(id).recovering && has_its_turn) {
-      // Its time is over, but nobody has asked the kernel.
+      // Its time is over, but the kernel has not been asked.
       entry->impatient = entry->last_try = true;
     } else if (entry->impatient && lock(id).attempt == Attempt::none) {
       held.emplace_back(id, ticket);
@@ -73,7 +73,8 @@ void ArbiterModel::expire(Monotonic then, const std::vector<Ticket>& due) {
 
 std::string ArbiterModel::objection_to(const std::vector<Ticket>& due, Monotonic now,
                                        std::size_t most) const {
-  // One who came back by the ticket of one that has gone may be named twice, which does no harm.
+  // A ticket may be named twice if a claim came back with the ticket of one that has gone; that
+  // does no harm.
   const std::set<Ticket> named(due.begin(), due.end());
   if (due.size() > most) return "more are due than were asked for";
   std::size_t waiting = 0;

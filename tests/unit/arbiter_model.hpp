@@ -1,5 +1,5 @@
-// The arbiter's rules once more, as plainly as can be: one list of entries in order of arrival, and
-// every question answered by looking through it from the front. What the arbiter is compared with.
+// The arbiter's rules once more, as plainly as possible: one list of entries in order of arrival,
+// and every question answered by searching it from the front. The arbiter is compared with this.
 
 #pragma once
 
@@ -21,9 +21,9 @@ namespace locketd::test {
 class ArbiterModel {
  public:
   struct Member : Entry {
-    bool returns = false;    // held under the daemon before; the kernel is being asked
+    bool returns = false;    // held under the former daemon; the kernel is being asked
     bool impatient = false;  // does not wait
-    bool last_try = false;   // its deadline came while those of before were waited for
+    bool last_try = false;   // its deadline came while former claims were waited for
 
     [[nodiscard]] bool waits() const { return !held && !returns; }
   };
@@ -69,7 +69,7 @@ class ArbiterModel {
     return true;
   }
 
-  // Everything goes, in order of arrival; only then the locks go on, the oldest first.
+  // All its claims go, in order of arrival; only then do the locks go on, the oldest first.
   void disconnect(SessionId session) {
     std::set<LockId> locks;
     while (const Member* entry =
@@ -91,12 +91,12 @@ class ArbiterModel {
 
   void os_result(const Instant& now, Ticket ticket, OsResult result, int os_error);
 
-  // Of those that were due by then.
+  // `due` are the claims that were due by then.
   void expire(Monotonic then, const std::vector<Ticket>& due);
 
-  // What is wrong with the arbiter's view of who is due, of whom `most` were asked for; empty where
-  // it is right. In which order they are called, and whether those are among them whose turn is
-  // being found out, is its affair.
+  // What is wrong with the arbiter's answer when asked for up to `most` due claims; empty if
+  // nothing. The arbiter may choose their order, and whether to include those for which the
+  // kernel's answer is pending.
   [[nodiscard]] std::string objection_to(const std::vector<Ticket>& due, Monotonic now,
                                          std::size_t most) const;
   [[nodiscard]] std::optional<Monotonic> next_deadline() const;
@@ -116,13 +116,13 @@ class ArbiterModel {
     LockId id = 0;
     FileId file;
     Attempt attempt = Attempt::none;
-    bool external = false;  // by the kernel's last answer
+    bool external = false;  // according to the kernel's last answer
     bool recovering = false;
     Ticket tried = 0;
     bool looks = false;            // the attempt is LookAgain
-    std::set<Ticket> looked = {};  // refused, if the kernel says that it is held still
+    std::set<Ticket> looked = {};  // to be refused if the kernel says that the lock is still held
   };
-  struct Gone {  // while the kernel is still busy with it
+  struct Gone {  // until the kernel is done with it
     Ticket ticket = 0;
     LockId lock = 0;
     bool checked = false;
@@ -131,7 +131,7 @@ class ArbiterModel {
   static bool is(const Entry& entry, SessionId session, RequestId request) {
     return entry.claim.session == session && entry.claim.request == request;
   }
-  // Of a waiter.
+  // A waiter's.
   static std::optional<Monotonic> deadline(const Member& entry) {
     if (!entry.claim.timeout || entry.impatient) return std::nullopt;
     return entry.since.steady + *entry.claim.timeout;
@@ -142,7 +142,7 @@ class ArbiterModel {
     return its && *its <= now;
   }
 
-  // The first entry like that, or none.
+  // The first entry that meets the condition, or none.
   template <typename Condition>
   Member* with(Condition condition) {
     const auto found = std::ranges::find_if(entries_, condition);
@@ -172,7 +172,7 @@ class ArbiterModel {
     return member;
   }
 
-  // At that place. Whoever was tried is no longer the first, if this one is.
+  // Enters at that place. If it is now the first, an attempt for the former first is abandoned.
   Ticket wait(const Claim& claim, Ticket place, const Instant& since) {
     Member& member = add(claim, place, since);
     member.impatient = claim.timeout && claim.timeout->count() == 0;
@@ -199,7 +199,7 @@ class ArbiterModel {
            }) != nullptr;
   }
 
-  // Whether the lock can be had is about to be known.
+  // Whether it will soon be known if the lock is free.
   [[nodiscard]] bool unsettled(const Member& entry) const {
     const Lock& its = *std::ranges::find(locks_, entry.lock, &Lock::id);
     return its.attempt == Attempt::probing || its.attempt == Attempt::abandoned ||
@@ -248,7 +248,8 @@ class ArbiterModel {
     }
   }
 
-  // Whether a holder is one still: once for all of a lock, unless somebody is tried by now.
+  // Asks whether the holders still hold it: once for all of a lock's claims, unless one is being
+  // tried already.
   void look_again(const std::vector<std::pair<LockId, Ticket>>& held) {
     for (const auto& [id, ticket] : held) {
       Lock& its = lock(id);
@@ -291,7 +292,7 @@ class ArbiterModel {
       events.emplace_back(Abandon{lock.tried});
   }
 
-  // Tickets and tokens.
+  // For tickets and tokens.
   std::uint64_t next_stamp(const Instant& now) {
     last_stamp_ = std::max(last_stamp_ + 1, clock(now));
     return last_stamp_;
@@ -301,7 +302,7 @@ class ArbiterModel {
     return static_cast<std::uint64_t>(wall.time_since_epoch().count());
   }
 
-  // Once, whoever has to wait and cannot know so by an answer that is about to come.
+  // Tells a claim once that it has to wait, unless a pending answer is about to tell it.
   void tell(Ticket ticket) {
     const Member& entry = *std::ranges::find(entries_, ticket, &Entry::ticket);
     const Lock& its = lock(entry.lock);
@@ -331,7 +332,8 @@ class ArbiterModel {
     entries_.erase(entry);
   }
 
-  // Tries the first waiter where it goes with all holders; forgets a lock that nobody uses.
+  // Tries the first waiter if its mode is compatible with all holders'; forgets a lock without
+  // claims.
   void go_on(LockId id) {
     Lock& its = lock(id);
     if (its.attempt != Attempt::none || is_checked(its)) return;
@@ -344,7 +346,7 @@ class ArbiterModel {
     events.emplace_back(TryLock{next->ticket, next->claim.mode});
   }
 
-  std::vector<Member> entries_;  // in the order in which they came
+  std::vector<Member> entries_;  // in order of arrival
   std::vector<Lock> locks_;      // in the order in which they became known
   std::vector<Gone> gone_;
   std::set<Ticket> told_;

@@ -1,5 +1,5 @@
-// The kernel's locks, as far as the arbiter's answers depend on them: what it has for us by ticket,
-// and what processes without the daemon have.
+// The kernel's locks, as far as the arbiter's answers depend on them: which ones it has for us, by
+// ticket, and which ones external holders have.
 
 #pragma once
 
@@ -32,14 +32,14 @@ class ModelKernel {
     const bool busy = external != externals_.end() && conflict(external->second, claim.mode);
     return busy || ours_exclude(claim) ? OsResult::busy : OsResult::locked;
   }
-  // Whom we took for an external holder may be the one who comes back.
+  // What looked like an external holder may be the holder that comes back.
   OsResult still_held(const Claim& claim) {
     if (ours_exclude(claim)) return OsResult::busy;
     externals_.erase(claim.file);
     return OsResult::locked;
   }
 
-  // One without the daemon unlocks the file, or locks it where it can.
+  // An external holder unlocks the file, or a process without the daemon locks it if it can.
   void external(const FileId& file, Mode mode) {
     if (externals_.erase(file) == 0 && !ours_exclude({.file = file, .mode = mode}))
       externals_[file] = mode;

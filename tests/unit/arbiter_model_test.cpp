@@ -1,6 +1,6 @@
-// Random operations on the arbiter and on a plain model of its rules: each event must be the same,
-// in the same order. The same operations each time, so that nobody's change fails by another's
-// fault; LOCKET_TEST_SEED (a number, or "random") and LOCKET_TEST_OPERATIONS look further.
+// Random operations on the arbiter and on a plain model of its rules: the events must be the same,
+// in the same order. The operations are the same in every run, so that an old fault does not fail a
+// new change; LOCKET_TEST_SEED (a number, or "random") and LOCKET_TEST_OPERATIONS look further.
 
 #include <gtest/gtest.h>
 

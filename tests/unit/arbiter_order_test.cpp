@@ -1,4 +1,4 @@
-// Who gets a lock, in which order, and when one stops waiting for it.
+// Who gets a lock, in which order, and when a claim stops waiting for it.
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// Claims of the daemon before this one come back: C9, and C3, C4, C6, C7 meanwhile.
+// Claims of the former daemon come back: C9, and C3, C4, C6, C7 meanwhile.
 
 #include <gtest/gtest.h>
 
@@ -210,7 +210,7 @@ TEST(Reclaim, A_ticket_that_is_yet_to_come_gives_the_last_place_C4) {
   EXPECT_LT(d.ticket(bob, 1), d.ticket(cal, 1));
 }
 
-// ---- While they are waited for ----
+// ---- While former claims are waited for ----
 
 class Recovery : public ::testing::Test {
  protected:

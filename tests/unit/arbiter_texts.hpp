@@ -1,4 +1,4 @@
-// The arbiter's events and rows as lines, for tests to compare and to show.
+// The arbiter's events and rows as lines of text, for tests to compare and to print.
 
 #pragma once
 

@@ -21,7 +21,7 @@ std::string line_of(const Reply& reply) {
   return line;
 }
 
-// There and back.
+// Encodes and decodes.
 template <typename Kind>
 Kind round_trip(Kind answer) {
   const auto reply = decode_reply(line_of({.id = 7, .answer = std::move(answer)}));
@@ -227,7 +227,7 @@ TEST(CodecReplies, Text_that_is_not_UTF8_still_makes_a_valid_line) {
   EXPECT_EQ(round_trip(failure).error.message, "a\ufffd\\x1b[31m\\nz");
 }
 
-// ---- What a client may hear from a daemon that is broken, or newer ----
+// ---- What a broken or newer daemon may send ----
 
 TEST(CodecReplies, What_is_not_a_reply_is_an_error) {
   for (const char* line : {"",

@@ -24,7 +24,7 @@ std::string line_of(const Request& request) {
   return line;
 }
 
-// There and back.
+// Encodes and decodes.
 template <typename Kind>
 Kind round_trip(const Kind& call) {
   const auto request = decode_request(line_of({.id = 7, .call = call}));
@@ -57,7 +57,7 @@ BadRequest bad(std::string_view line) {
   return decoded ? BadRequest{} : decoded.error();
 }
 
-// Refused with this code, by a message that says this.
+// Must be refused with this code and a message that contains `says`.
 void expect_refused(std::string_view line, Errc code, std::string_view says) {
   const BadRequest refused = bad(line);
   EXPECT_EQ(name_of(refused.error.code), name_of(code)) << line.substr(0, 200);

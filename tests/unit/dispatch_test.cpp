@@ -1,5 +1,5 @@
-// What a pass of settle() does, and how long a recovery lasts, with a kernel and sessions that are
-// none.
+// What one pass of settle() does, and how long a recovery lasts, with a fake kernel and fake
+// sessions.
 
 #include "daemon/dispatch.hpp"
 
@@ -36,7 +36,7 @@ class Passes : public ::testing::Test, public Sessions {
     kernel.on_discard = [](Ticket) {};
   }
 
-  // Sessions, for dispatch.
+  // Implements Sessions for dispatch.
   Instant now() const override {
     return {time, std::chrono::system_clock::time_point(time.time_since_epoch())};
   }
@@ -78,7 +78,8 @@ class Passes : public ::testing::Test, public Sessions {
     return std::get<proto::Grant>(reply->answer).token;
   }
 
-  // Until that session is told something, and how many are heard in a pass at most.
+  // Settles until that session gets an answer; returns the most sessions that were drained in one
+  // pass.
   std::size_t settle_until_told(SessionId session) {
     const std::size_t before = lines[session].size();
     std::size_t most = 0;
@@ -98,7 +99,7 @@ class Passes : public ::testing::Test, public Sessions {
   Dispatch dispatch{*this, kernel, "/test.sock"};
   std::map<SessionId, Peer> peers;
   std::map<SessionId, std::vector<std::string>> lines;
-  std::map<SessionId, std::string> inbox;  // unheard
+  std::map<SessionId, std::string> inbox;  // not read yet
   std::set<SessionId> heard;
   std::size_t drained = 0;
   bool settle_wanted = false;
@@ -146,13 +147,13 @@ TEST_F(Passes, Whoever_let_go_before_is_heard_in_time_C7) {
 // ---- Recovery ----
 
 constexpr std::chrono::milliseconds kRecovery{250};  // server.cpp
-constexpr std::chrono::milliseconds kStep{80};       // less than clients let pass between two tries
+constexpr std::chrono::milliseconds kStep{80};  // less than the recovery waits between two reclaims
 
 class Recovering : public Passes {
  protected:
   Recovering() { dispatch.recover_until(time + kRecovery); }
 
-  // A session that waited in that place under the daemon before this one.
+  // A session that held that place in the queue under the previous daemon.
   void come_back(SessionId session, Ticket place) {
     open(session);
     proto::Reclaim reclaim;

@@ -17,7 +17,7 @@ std::vector<Errc> all_codes() {
   return codes;
 }
 
-// Those that only a client can find out.
+// The others arise only in the client.
 bool travels(Errc code) {
   return code < Errc::no_daemon;
 }

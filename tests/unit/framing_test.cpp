@@ -12,7 +12,7 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-// All whole lines that are there now.
+// All complete lines that are there now.
 Lines lines_of(LineBuffer& buffer) {
   Lines lines;
   for (auto line = buffer.next(); line && *line; line = buffer.next()) lines.emplace_back(**line);

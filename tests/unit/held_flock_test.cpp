@@ -39,7 +39,7 @@ TEST_F(HeldFlock, Cannot_be_told_of_no_open_file) {
   EXPECT_EQ(held_flock(fd).error(), ENOENT);
 }
 
-// Whose descriptors are not the process's (unshare(2), CLONE_FILES).
+// Such a thread's descriptors are not the process's (unshare(2), CLONE_FILES).
 TEST_F(HeldFlock, Can_be_asked_for_by_a_thread_with_files_of_its_own) {
   std::thread([&] {
     ASSERT_EQ(::unshare(CLONE_FILES), 0);

@@ -15,7 +15,7 @@
 namespace locketd::test {
 namespace {
 
-// Plays journald's end.
+// Plays journald.
 class JournalTest : public ::testing::Test {
  protected:
   void listen() {

@@ -11,7 +11,7 @@ constexpr auto kWindow = LineBudget::kWindow;
 
 class LineBudgetTest : public ::testing::Test {
  protected:
-  // How many of so many lines are written.
+  // How many of these lines are written.
   std::size_t written(UserId user, std::size_t lines) {
     std::size_t count = 0;
     for (std::size_t i = 0; i < lines; ++i) count += budget.spend(now, user) ? 1 : 0;

@@ -1,4 +1,4 @@
-// Which mounts are local, by the text of proc_pid_mountinfo(5).
+// Which mounts are local, according to the text of proc_pid_mountinfo(5).
 
 #include "daemon/local_devices.hpp"
 
@@ -45,7 +45,7 @@ TEST(LocalDevices, A_type_that_is_not_known_is_not_local) {
   EXPECT_TRUE(local_mounts("50 27 0:50 / /a rw - EXT4 x rw\n").devices.empty());
 }
 
-// Spaces are written as \040, but anything else may be in a path.
+// Spaces are written as \040, but a path may contain anything else.
 TEST(LocalDevices, A_mount_point_cannot_pretend_to_be_a_type) {
   const auto local =
       local_mounts("50 27 0:50 / /home/eve/-\\040ext4\\040x rw - fuse.evil evil-ext4 rw\n");
@@ -67,7 +67,7 @@ TEST(LocalDevices, What_is_no_line_of_the_table_is_passed_over) {
   EXPECT_EQ(local.mounts, std::unordered_set<std::uint64_t>{28});
 }
 
-// A subvolume of btrfs.
+// For example, a subvolume of btrfs.
 TEST(LocalDevices, A_file_of_an_unknown_device_is_known_by_its_mount) {
   LocalDevices devices;
   const locket::proto::Descriptor folder(::open("/", O_RDONLY | O_CLOEXEC));

@@ -47,7 +47,7 @@ struct stat look(const std::string& path) {
   return info;
 }
 
-// All of a file that one can see but its time of access.
+// All that is visible of a file except its access time.
 auto traces(const std::string& path) {
   const struct stat info = look(path);
   return std::tuple(info.st_size, info.st_mode, info.st_nlink, info.st_mtim.tv_sec,
@@ -72,12 +72,12 @@ FileId id_of(const auto& path_or_descriptor) {
   return id.value_or(FileId{});
 }
 
-// What `ask` says in a process without privileges: root may read and write what it likes.
+// What `ask` returns in a process without privileges: root may read and write anything.
 std::string as_nobody(const std::function<std::string()>& ask) {
   constexpr unsigned kNobody = 65534;
   std::array<int, 2> ends{};
   EXPECT_EQ(::pipe(ends.data()), 0);
-  std::fflush(nullptr);  // or the child might print again what is buffered
+  std::fflush(nullptr);  // or the child might print buffered text again
   const pid_t child = ::fork();
   if (child == 0) {
     std::string answer = "cannot become nobody";
@@ -259,7 +259,7 @@ TEST_F(LockFile, Newlines_and_bytes_of_any_kind_may_be_in_a_path) {
   EXPECT_TRUE(fs::exists(path));
 }
 
-// ---- NFS, which wants files to be writable ----
+// ---- NFS, which needs writable files ----
 
 int access_of(const Descriptor& file) {
   return ::fcntl(file.get(), F_GETFL) & O_ACCMODE;

@@ -10,7 +10,7 @@
 namespace locket::proto {
 namespace {
 
-// Lines that begin like those which are read to the letter, and go on in all sorts of ways.
+// Lines that begin like those in our own exact form, and continue in many ways.
 TEST(OwnRequests, White_space_changes_nothing_of_what_is_read_or_refused) {
   const std::string long_path(kMaxEscapedPathBytes + 1, 'p');
   const std::string long_reason(kMaxReasonBytes + 1, 'r');

@@ -1,4 +1,4 @@
-// Calls that may hang, and whom they keep waiting.
+// Calls that may hang, and which users wait for them.
 
 #include "daemon/slow_files.hpp"
 
@@ -25,7 +25,7 @@ constexpr SlowFiles::User kAnn = 1000;
 constexpr SlowFiles::User kBob = 1001;
 constexpr std::size_t kShare = SlowFiles::kMaxThreadsOfUser;
 
-// Plays the loop: what is posted runs when it is asked to.
+// Plays the loop: what is posted runs when run_posted() is called.
 class SlowFilesTest : public ::testing::Test {
  protected:
   void TearDown() override {
@@ -59,7 +59,7 @@ class SlowFilesTest : public ::testing::Test {
     return !posted.empty();
   }
 
-  // Whether the user's call is made, and reported with what it returned.
+  // Whether the user's call is made, and its result reported.
   bool served(SlowFiles::User user) {
     int result = -1;
     if (!slow.run(user, [] { return EIO; }, [&](int error) { result = error; })) return false;

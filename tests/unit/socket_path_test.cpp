@@ -12,7 +12,7 @@ namespace {
 
 using Paths = std::vector<std::string>;
 
-// Begins each test with neither variable set, and puts back what there was.
+// Starts each test with neither variable set, and restores them afterwards.
 class SocketPath : public ::testing::Test {
  public:
   SocketPath() { set(nullptr, nullptr); }

@@ -1,4 +1,4 @@
-// A folder of a test's own, which goes with all that is in it. Everyone may look into it.
+// A folder for one test, removed with all its contents. Everyone may look into it.
 
 #pragma once
 

@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-// What an escaped text must be. That it is valid UTF-8, too, the codec's tests show.
+// What escaped text must be. That it is also valid UTF-8 is tested with the codec.
 bool is_harmless(std::string_view text) {
   return std::ranges::none_of(
              text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }) &&
@@ -48,7 +48,7 @@ TEST(Text, C1_control_characters_are_escaped) {
   EXPECT_EQ(escape("\u00a0"), "\u00a0");
 }
 
-// Of three bytes: U+0800 to U+FFFF.
+// A character of three bytes: U+0800 to U+FFFF.
 std::string utf8(unsigned point) {
   return {static_cast<char>(0xE0U | point >> 12), static_cast<char>(0x80U | (point >> 6 & 0x3FU)),
           static_cast<char>(0x80U | (point & 0x3FU))};
@@ -106,7 +106,7 @@ TEST(Text, Any_bytes_come_back_from_their_escaped_form) {
   std::mt19937 random(1);
   for (int round = 0; round < 20'000; ++round) {
     std::string bytes(random() % 40, '\0');
-    // Half of the bytes from few, so that escapes and UTF-8 sequences come up.
+    // Half of the bytes come from a small set, so that escapes and UTF-8 sequences occur.
     constexpr std::string_view kFew = "\\nx41\xe2\x80\xae\xc2\x85\n\xf0\x9f";
     for (char& byte : bytes) {
       byte = random() % 2 == 0 ? kFew[random() % kFew.size()] : static_cast<char>(random());

@@ -41,7 +41,7 @@ class Transport : public ::testing::Test {
     return Descriptor(::open((folder_ / name).c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
   }
 
-  // One call: the bytes; the descriptors go to received_.
+  // One call: returns the bytes; the descriptors go to received_.
   std::string receive(std::size_t room = 1024) {
     std::string bytes(room, '\0');
     const auto got = try_receive(there_.get(), bytes, received_);
@@ -189,7 +189,7 @@ TEST_F(Transport, A_descriptor_for_which_there_is_no_room_is_told) {
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
   const Descriptor next(::dup(here_.get()));
   const rlimit none{.rlim_cur = static_cast<rlim_t>(next.get()), .rlim_max = before.rlim_max};
-  // Only locals meanwhile: a sanitizer's look at the fixture needs a descriptor of its own.
+  // Only locals here: a sanitizer needs a descriptor to inspect the fixture.
   const int socket = there_.get();
   std::array<char, 8> buffer{};
   Descriptors received;

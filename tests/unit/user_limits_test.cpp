@@ -7,7 +7,7 @@
 namespace locketd {
 namespace {
 
-// Users who take what they may, one after the other.
+// Users that take all they may, one after another.
 std::vector<std::size_t> greedy(std::size_t users, std::size_t for_users) {
   std::vector<std::size_t> taken;
   std::size_t all = 0;
@@ -32,7 +32,7 @@ TEST(UserLimits, What_others_give_back_is_had_again) {
   EXPECT_TRUE(admits_claim(limits_for(has, {}, 1024, 256), 1, has, {}));
 }
 
-// A thread's call can end between the look at the user's and the one at all.
+// A thread's call may end after the user's calls were counted and before all calls are.
 TEST(UserLimits, A_call_that_has_just_ended_takes_nothing_from_its_user) {
   const UserHas has{.sessions = 1, .claims = {}, .calls = 1};
   EXPECT_TRUE(admits_claim(limits_for(has, {}, 1024, 2), 1, has, {}));

@@ -34,7 +34,7 @@ class WatchesTest : public testing::Test {
     return byte;
   }
 
-  // As the server has it: while the set says that somebody is ready.
+  // As in the server: serves while the set reports something ready.
   void serve_all() {
     pollfd set{watches_.descriptor(), POLLIN, 0};
     while (::poll(&set, 1, 0) > 0) watches_.serve();
@@ -139,7 +139,7 @@ TEST_F(WatchesTest, What_cannot_move_is_called_where_it_was) {
   int calls = 0;
   Watch watch(watches_, [&](std::uint32_t) { ++calls; });
   ASSERT_TRUE(watch.start(here.get(), EPOLLIN));
-  Watch in_the_way(others, [](std::uint32_t) {});  // for the kernel refuses a descriptor twice
+  Watch in_the_way(others, [](std::uint32_t) {});  // because the kernel refuses a descriptor twice
   ASSERT_TRUE(in_the_way.start(here.get(), EPOLLIN));
   EXPECT_FALSE(watch.move(others));
   say(there, "a");

@@ -1,7 +1,7 @@
-// What `locketctl doctor` looks at, in two groups: the daemon, and a path.
+// What `locketctl doctor` checks, in two groups: the daemon, and a path.
 //
-// The functions look, which may hang, and must be called by examine() only; the groups are steps
-// for it.
+// The functions inspect things that may hang, and must be called by examine() only; the groups are
+// steps for it.
 
 #pragma once
 
@@ -21,11 +21,11 @@ std::vector<Step> path_steps(const std::string& path);
 // Where clients would find the daemon.
 struct Contact {
   std::string path;
-  bool is_machines = false;  // else a user's own, or what LOCKET_SOCKET says
+  bool is_machines = false;  // else a user's own, or the one in LOCKET_SOCKET
   locket::proto::Descriptor socket;
 };
 
-// Says which socket is used and why, or why none is; none then.
+// Says which socket is used and why. If there is none, says why and returns none.
 std::optional<Contact> look_for_socket(const Tell& tell);
 
 void check_permissions(const Contact& contact, const Tell& tell);

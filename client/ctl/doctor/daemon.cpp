@@ -25,7 +25,7 @@ constexpr char kUserLimits[] = "user limits";
 constexpr char kSeeDaemon[] =
     "see what stops it: systemctl status locketd, or its state in ps; to kill it costs nobody a "
     "lock";
-// Where systemd keeps the socket, so does a daemon that cannot start.
+// Also covers a daemon that cannot start while systemd keeps its socket.
 constexpr char kSeeStart[] =
     "see why it ends: systemctl status locketd; and its configuration: locketd --check-config";
 constexpr char kRaiseLimit[] =
@@ -35,7 +35,7 @@ constexpr char kSameVersion[] =
     "install locketd and liblocket of one version, and restart the older one; holders keep their "
     "locks";
 
-// Fewer do not last for a machine's.
+// Fewer are not enough for a whole machine's daemon.
 constexpr std::uint64_t kFewDescriptors = 4096;
 
 void tell_failure(const proto::Failure& failure, const Tell& tell) {
@@ -80,7 +80,7 @@ void tell_limits(const proto::StatusReport& report, const Tell& tell) {
   }
 }
 
-// What the daemon allows each user, as far as whoever asks has it.
+// What the daemon allows each user, and how much of it the caller uses.
 void tell_user_limits(const proto::UserShares& user, const Tell& tell) {
   struct Row {
     const proto::Share& share;
@@ -97,7 +97,7 @@ void tell_user_limits(const proto::UserShares& user, const Tell& tell) {
   std::string all;
   std::string scarce;
   for (const auto& [share, what, setting] : rows) {
-    if (share.limit == 0) continue;  // an older daemon's
+    if (share.limit == 0) continue;  // from an older daemon
     all += fmt::format("{}{} of {} {}", all.empty() ? "" : ", ", share.has, share.limit, what);
     if (share.has >= share.limit - share.limit / 8) {
       scarce += fmt::format("{}{}", scarce.empty() ? "" : ", ", setting);

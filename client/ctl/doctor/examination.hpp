@@ -1,7 +1,7 @@
-// Looks at what may hang: a file system that does not answer, a daemon that is stopped.
+// Checks what may hang: a file system that does not answer, a daemon that is stopped.
 //
-// A process that waits for a file system can neither be ended nor waited for until that answers,
-// so that all looking is done by another one, which is left behind when its time is over.
+// A process that waits for a file system can be neither killed nor waited for until that answers,
+// so another process does all the checking, and is left behind when its time is over.
 
 #pragma once
 
@@ -18,12 +18,13 @@ inline constexpr std::chrono::seconds kStepTime{5};
 
 struct Step {
   std::string check;
-  std::function<void(const Tell&)> look;  // in the other process; what it changes stays there
-  std::string advice;                     // where it does not end in time
+  std::function<void(const Tell&)> look;  // in the other process; its changes stay there
+  std::string advice;                     // for when it does not end in time
 };
 
-// The steps in order, in one process, each for kStepTime at most. The first that does not end is a
-// problem, and those after it are left out. Must be called while this process has one thread.
+// Runs the steps in order, in one process, each for at most kStepTime. The first that does not end
+// is reported as a problem, and those after it are skipped. Must be called while this process has
+// one thread.
 void examine(const std::vector<Step>& steps, const Tell& tell);
 
 }  // namespace locketctl

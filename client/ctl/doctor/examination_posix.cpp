@@ -23,20 +23,20 @@ using locket::client::Clock;
 using locket::client::TimePoint;
 using locket::proto::Descriptor;
 
-// The other process has this: a line a finding, and an empty one at the end of each step.
+// In the other process: one line per finding, and an empty line at the end of each step.
 void send(int pipe, std::string line) {
   line += '\n';
   for (std::string_view left = line; !left.empty();) {
     const ssize_t sent = ::write(pipe, left.data(), left.size());
-    if (sent < 0) ::_exit(1);  // nobody listens any more
+    if (sent < 0) ::_exit(1);  // the reader is gone
     left.remove_prefix(static_cast<std::size_t>(sent));
   }
 }
 
 [[noreturn]] void look(const std::vector<Step>& steps, int pipe) {
-  // It is one of the standard streams itself where locketctl has none.
+  // The pipe itself is one of the standard streams if locketctl was started without them.
   pipe = ::fcntl(pipe, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  // Whoever reads what locketctl prints would wait for the end of this process, too.
+  // Otherwise a reader of locketctl's output would wait for this process to end, too.
   for (int standard = 0; standard <= STDERR_FILENO; ++standard) ::close(standard);
   while (::open("/dev/null", O_RDWR) >= 0 && ::fcntl(STDERR_FILENO, F_GETFD) < 0) continue;
   for (const Step& step : steps) {
@@ -80,7 +80,7 @@ class Lines {
   std::string unread_;
 };
 
-// None where all ended; else the complaint about the one that did not.
+// None if all steps ended; otherwise the finding about the one that did not.
 std::optional<Finding> listen(const std::vector<Step>& steps, int pipe, const Tell& tell) {
   Lines lines(pipe);
   for (const Step& step : steps) {
@@ -118,7 +118,7 @@ void examine(const std::vector<Step>& steps, const Tell& tell) {
   }
   if (auto complaint = listen(steps, reader.get(), tell)) tell(std::move(*complaint));
   ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, WNOHANG);  // or init does it, when it can end
+  ::waitpid(child, nullptr, WNOHANG);  // otherwise init reaps it, when it can end
 }
 
 }  // namespace locketctl

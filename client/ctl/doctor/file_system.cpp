@@ -16,7 +16,7 @@ namespace {
 
 constexpr char kCheck[] = "file system";
 
-// Those that linux/magic.h does not have, by their own sources.
+// Those that linux/magic.h lacks, from their own sources.
 constexpr std::uint64_t kZfs = 0x2fc12fc1;
 constexpr std::uint64_t kBcachefs = 0xca451a4e;
 constexpr std::uint64_t kNtfs3 = 0x7366746e;
@@ -29,7 +29,7 @@ struct Type {
   const char* name;
 };
 
-// The kernel's own locks, seen by all of this machine and by nobody else.
+// The locks are the kernel's own, seen by everyone on this machine and by no other machine.
 constexpr std::array kLocal{
     Type{BTRFS_SUPER_MAGIC, "btrfs"},
     Type{EXFAT_SUPER_MAGIC, "exfat"},
@@ -46,7 +46,7 @@ constexpr std::array kLocal{
     Type{SQUASHFS_MAGIC, "squashfs"},
 };
 constexpr std::array kInMemory{Type{TMPFS_MAGIC, "tmpfs"}, Type{RAMFS_MAGIC, "ramfs"}};
-// Those whose own protocol has flock(2), for all machines that mount them.
+// Their own protocol carries flock(2), for all machines that mount them.
 constexpr std::array kOfManyMachines{
     Type{AFS_SUPER_MAGIC, "afs"}, Type{CEPH_SUPER_MAGIC, "ceph"},   Type{kGfs2, "gfs2"},
     Type{kLustre, "lustre"},      Type{OCFS2_SUPER_MAGIC, "ocfs2"}, Type{V9FS_MAGIC, "9p"},
@@ -116,7 +116,8 @@ Finding cifs(const FileSystem& file_system) {
                  "use a lock file that nobody reads or writes, or one on a local file system");
 }
 
-// libfuse's fuse_operations::flock: where a file system has none, the kernel keeps the locks.
+// libfuse's fuse_operations::flock: if a file system does not implement it, the kernel keeps the
+// locks.
 Finding fuse(const FileSystem& file_system) {
   return warning(kCheck,
                  fmt::format("{}: the file system decides whether it keeps flock itself or leaves "
@@ -126,9 +127,9 @@ Finding fuse(const FileSystem& file_system) {
                  "on a local file system");
 }
 
-// The kernel's Documentation/filesystems/overlayfs.rst, "Inode properties": where the layers are on
-// several file systems and there is no xino=on, a file of a lower layer has another device and
-// inode once it has been copied up, by its first writer. Then it is another lock (C1).
+// The kernel's Documentation/filesystems/overlayfs.rst, "Inode properties": if the layers are on
+// several file systems and there is no xino=on, a file of a lower layer gets another device and
+// inode when its first writer has it copied up. Then it is another lock (C1).
 Finding overlay(const FileSystem& file_system) {
   const bool changes = file_system.mount && !file_system.is_folder &&
                        file_system.file_device != file_system.mount->device;

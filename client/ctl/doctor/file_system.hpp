@@ -11,7 +11,7 @@
 
 namespace locketctl {
 
-// Of proc_pid_mountinfo(5).
+// From proc_pid_mountinfo(5).
 struct Mount {
   std::uint64_t device = 0;
   std::string type;     // "fuse.sshfs"
@@ -22,12 +22,12 @@ std::optional<Mount> mount_in(std::string_view mountinfo, std::uint64_t id);
 
 struct FileSystem {
   std::uint64_t magic = 0;          // statfs(2), f_type
-  std::optional<Mount> mount = {};  // none where it cannot be told
-  bool is_folder = false;           // what is looked at; else a file
-  std::uint64_t file_device = 0;    // as the file itself tells it
+  std::optional<Mount> mount = {};  // none if unknown
+  bool is_folder = false;           // whether a folder is checked; else a file
+  std::uint64_t file_device = 0;    // as the file itself reports it
 };
 
-// The type's name, by the mount where there is one.
+// The type's name, from the mount if there is one.
 std::string name_of(const FileSystem& file_system);
 
 Finding expectation_of(const FileSystem& file_system);

@@ -42,7 +42,7 @@ std::string as_line(const Finding& finding, bool coloured) {
   const auto& [name, colour] = look_of(finding.state);
   std::string state = fmt::format("{:<8}", name);
   if (coloured) state = fmt::format("{}{}\x1b[0m", colour, state);
-  // Escaped already, but much of it comes from elsewhere.
+  // Already escaped, but much of it comes from outside this process.
   std::string text = locket::proto::printable(finding.text);
   if (!finding.advice.empty()) text += " -> " + locket::proto::printable(finding.advice);
   return fmt::format("{} {:<12} {}\n", state, finding.check, text);

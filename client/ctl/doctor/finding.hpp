@@ -15,14 +15,14 @@ namespace locketctl {
 struct Finding {
   enum class State : std::uint8_t {
     ok,
-    warning,  // works, but not as one may expect
+    warning,  // works, but not as might be expected
     problem,  // does not work
   };
 
   State state = State::ok;
   std::string check;   // a stable name, for programs: "socket"
   std::string text;    // what was found; escaped
-  std::string advice;  // what to do; none where it is ok
+  std::string advice;  // what to do; empty if all is well
 };
 
 using Tell = std::function<void(Finding)>;
@@ -42,7 +42,7 @@ std::string as_line(const Finding& finding, bool coloured);
 
 std::string as_json(const std::vector<Finding>& findings);
 
-// From one process to another: a line without line feed.
+// For sending from one process to another: a line without line feed.
 std::string encode(const Finding& finding);
 Finding decode_finding(const std::string& line);
 

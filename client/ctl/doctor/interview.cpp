@@ -25,7 +25,7 @@ std::expected<proto::Answer, Error> Interview::ask(const proto::Call& call) {
   const auto until = Clock::now() + kAnswerTime;
   const proto::RequestId id = ++last_id_;
   const auto sent = channel.send(id, proto::encode(proto::Request{id, call}), -1);
-  // What cannot be sent may have been answered already: by why not.
+  // A request that could not be sent may already have an answer, which says why.
   bool over = !sent;
   for (;;) {
     for (;;) {
@@ -34,7 +34,7 @@ std::expected<proto::Answer, Error> Interview::ask(const proto::Call& call) {
       if (!*line) break;
       auto reply = proto::decode_reply(**line);
       if (!reply) return std::unexpected(reply.error());
-      // One without an id: what the daemon says before it hangs up.
+      // An answer without an id is what the daemon says before it hangs up.
       if (!reply->id || *reply->id == id) return std::move(reply->answer);
     }
     if (over) return std::unexpected(Error{Errc::connection_lost, "it hangs up", 0});

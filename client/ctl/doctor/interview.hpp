@@ -1,5 +1,5 @@
-// Questions to one daemon over a connection of their own: unlike Connection (client/connection.hpp)
-// it neither looks for another one nor tries again, and hands over what the daemon says as it is.
+// Queries one daemon over a separate connection. Unlike Connection (client/connection.hpp), it
+// neither looks for another daemon nor retries, and passes on the daemon's answers unchanged.
 
 #pragma once
 
@@ -14,15 +14,15 @@
 
 namespace locketctl {
 
-// Less than a step's time, so that it is known what did not answer.
+// Less than a step's time, so that the report can name what did not answer.
 inline constexpr std::chrono::seconds kAnswerTime{3};
 
 class Interview {
  public:
   explicit Interview(locket::proto::Descriptor socket);
 
-  // Blocks for kAnswerTime at most. An error where there is no answer: Errc::timed_out,
-  // Errc::connection_lost. The first question has to be a Hello.
+  // Blocks for at most kAnswerTime. An error if there is no answer: Errc::timed_out,
+  // Errc::connection_lost. The first call must be a Hello.
   std::expected<locket::proto::Answer, locket::proto::Error> ask(const locket::proto::Call& call);
 
  private:
@@ -30,7 +30,7 @@ class Interview {
   locket::proto::RequestId last_id_ = 0;
 };
 
-// Hello.
+// A Hello.
 locket::proto::Call greeting();
 
 }  // namespace locketctl

@@ -38,15 +38,15 @@ constexpr char kFileSystem[] = "file system";
 constexpr char kFlock[] = "flock";
 constexpr char kHolder[] = "holder";
 
-// As client and daemon open a lock file (lock_file.hpp), but that nothing is made.
+// As client and daemon open a lock file (lock_file.hpp), but without creating it.
 constexpr int kFlags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 
-// The steps' common knowledge, in the process that takes them.
+// What the steps share, in the process that runs them.
 struct Subject {
   std::string path;    // absolute
-  std::string folder;  // where it would be made
-  Descriptor file;     // none where it cannot be opened
-  Descriptor place;    // file, or else folder: whose file system it is
+  std::string folder;  // where the file would be created
+  Descriptor file;     // none if it cannot be opened
+  Descriptor place;    // file, or else folder: its file system is checked
   bool missing = false;
 };
 
@@ -110,7 +110,7 @@ FileSystem file_system_of(int fd, bool is_folder) {
   struct statfs info{};
   ::fstatfs(fd, &info);
   FileSystem found;
-  // Of 32 bits, also where the type is wider, and signed.
+  // The value has 32 bits, even if the type is wider and signed.
   found.magic = static_cast<std::uint32_t>(info.f_type);
   found.is_folder = is_folder;
   if (const auto location = proto::locate(fd)) {
@@ -128,7 +128,7 @@ FileSystem file_system_of(const Subject& subject) {
 }
 
 void check_file_system(Subject& subject, const Tell& tell) {
-  // Of the folder even where the file cannot be opened.
+  // The folder's file system, even if the file cannot be opened.
   if (!subject.file && !subject.folder.empty()) {
     subject.place.reset(::open(subject.folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   }
@@ -140,14 +140,14 @@ void tell_failed(const char* what, const Tell& tell) {
                "use a lock file on a local file system"));
 }
 
-// NFS grants an exclusive lock to him alone who has the file open for writing (flock(2)).
+// NFS grants an exclusive lock only to a process that has the file open for writing (flock(2)).
 bool refuses_exclusive(const Subject& subject, const Tell& tell) {
   const auto magic = file_system_of(subject).magic;
   if (!proto::wants_writable(magic, proto::Mode::exclusive)) return false;
   Descriptor again(::open(subject.path.c_str(), O_RDONLY | kFlags));
   const Descriptor file = proto::made_writable(std::move(again), subject.path);
   if ((::fcntl(file.get(), F_GETFL) & O_ACCMODE) != O_RDONLY) return false;
-  // Not so where the mount keeps its locks here.
+  // Not so if the mount keeps its locks on this machine.
   if (::flock(subject.file.get(), LOCK_EX | LOCK_NB) == 0 || errno == EWOULDBLOCK) return false;
   tell(
       problem(kFlock,
@@ -159,7 +159,7 @@ bool refuses_exclusive(const Subject& subject, const Tell& tell) {
   return true;
 }
 
-// For a moment, and shared, so that nobody else's shared lock is in the way or meets one.
+// Only for a moment, and shared, so that it conflicts with no other shared lock.
 void try_to_lock(const Subject& subject, const Tell& tell) {
   const int fd = subject.file.get();
   if (::flock(fd, LOCK_SH | LOCK_NB) != 0) {
@@ -175,7 +175,7 @@ void try_to_lock(const Subject& subject, const Tell& tell) {
 }
 
 void check_flock(Subject& subject, const Tell& tell) {
-  // A file without a name, which nobody sees, stands for one that is not there yet.
+  // A file without a name, visible to no one, stands in for one that does not exist yet.
   const bool stands_in = !subject.file && subject.missing;
   if (stands_in) {
     subject.file.reset(::open(subject.folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
@@ -208,7 +208,7 @@ struct Heard {
   std::vector<proto::Row> rows;
 };
 
-// None where no daemon answers.
+// None if no daemon answers.
 std::optional<Heard> ask_daemon(proto::FileId file) {
   auto found = client::find_daemon(proto::socket_candidates());
   if (!found) return std::nullopt;

@@ -1,4 +1,4 @@
-// Where a lock file that is not there yet would be made. Looks, which may hang.
+// Where a lock file that does not exist yet would be created. These calls may hang.
 
 #pragma once
 
@@ -9,13 +9,13 @@
 namespace locketctl {
 
 struct Place {
-  std::string file;    // absolute; where a symbolic link leads, if that is what there is
+  std::string file;    // absolute; the target if the path is a symbolic link
   std::string folder;  // of the file
 };
 
 Place place_of(const std::string& path);
 
-// Whether it can be made there. `path` is how it was called.
+// Whether the file can be created there. `path` is the name that was given for it.
 Finding look_at(const Place& place, const std::string& path, const std::string& check);
 
 }  // namespace locketctl

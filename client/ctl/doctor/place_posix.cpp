@@ -14,7 +14,7 @@ namespace locketctl {
 
 using locket::proto::escape;
 
-// As open(2) with O_CREAT follows them, which makes the file at their end.
+// Follows symbolic links as open(2) with O_CREAT does, which creates the file at their end.
 Place place_of(const std::string& path) {
   constexpr int kMostLinks = 40;  // path_resolution(7)
   std::filesystem::path file = path;

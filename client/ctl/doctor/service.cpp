@@ -21,7 +21,7 @@ bool exists(const std::string& path) {
   return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
 }
 
-// systemd.unit(5), "Unit File Load Path": those in which units are enabled by people and packages.
+// systemd.unit(5), "Unit File Load Path": the folders in which people and packages enable units.
 std::vector<std::string> unit_folders(bool users) {
   const std::string kind = users ? "user" : "system";
   std::vector<std::string> folders;
@@ -42,7 +42,7 @@ bool is_enabled(bool users) {
   });
 }
 
-// Who called listen(2): SO_PEERCRED, unix(7).
+// The process that called listen(2): SO_PEERCRED, unix(7).
 ucred listener_of(int socket) {
   ucred listener{};
   socklen_t size = sizeof listener;
@@ -50,7 +50,7 @@ ucred listener_of(int socket) {
   return listener;
 }
 
-// Where one may not look, the first process is taken for one.
+// If /proc may not be read, assumes that process 1 is systemd.
 bool is_systemd(pid_t pid) {
   std::ifstream comm("/proc/" + std::to_string(pid) + "/comm");
   std::string name;
@@ -61,7 +61,7 @@ bool is_systemd(pid_t pid) {
 
 void check_service(const Contact& contact, const Tell& tell) {
   const ucred listener = listener_of(contact.socket.get());
-  if (listener.pid == 0) {  // none that is seen from this pid namespace
+  if (listener.pid == 0) {  // none visible from this pid namespace
     tell(ok(kService,
             "the socket is kept outside of this container: locketctl doctor tells more there"));
     return;

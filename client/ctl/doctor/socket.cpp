@@ -97,8 +97,8 @@ void tell_none(const std::vector<Failed>& failed, const Tell& tell) {
   }
 }
 
-// Clients go on to the next one for whatever reason; that it is another than somebody may think is
-// worth a word.
+// Clients try the next socket after any error; the user should learn that it is not the one they
+// may expect.
 void tell_found(const Contact& contact, const std::vector<Failed>& failed, const Tell& tell) {
   std::string text = fmt::format("{}, {}", proto::escape(contact.path), why_it(contact.path));
   for (const Failed& one : failed) {
@@ -113,7 +113,7 @@ void tell_found(const Contact& contact, const std::vector<Failed>& failed, const
   tell(ok(kSocket, std::move(text)));
 }
 
-// Who may write to the folder may put another socket into the place of this one.
+// Anyone who may write to the folder may put another socket in place of this one.
 std::optional<Finding> complaint_about_folder(const std::string& path, const struct stat& info,
                                               const struct stat& socket) {
   const std::string folder = proto::escape(path);

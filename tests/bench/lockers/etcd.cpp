@@ -1,4 +1,4 @@
-// v3 locks through etcd's own HTTP gateway, over one connection that stays:
+// v3 locks through etcd's HTTP gateway, over one lasting connection:
 // https://etcd.io/docs/v3.4/dev-guide/api_concurrency_reference_v3/
 
 #include <curl/curl.h>

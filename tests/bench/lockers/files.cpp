@@ -1,4 +1,4 @@
-// Locks on files: with the daemon, by the bare system calls that it takes, and with flock(2) alone.
+// Locks on files: with the daemon, with the bare system calls it needs, and with flock(2) alone.
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -70,7 +70,7 @@ class Flock : public Locker {
   int file_ = -1;
 };
 
-// A round trip over a Unix socket in place of a lock.
+// A round trip over a Unix socket instead of a lock.
 class Ping : public Locker {
  public:
   explicit Ping(const std::string& socket) : socket_(floor_connect(socket.c_str())) {
