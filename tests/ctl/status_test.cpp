@@ -31,8 +31,8 @@ TEST_F(CtlStatus, Counts_what_the_daemon_has) {
   EXPECT_EQ(user.at("text"), Json({{"has", 2 * lock.size()}, {"limit", 33554432}}));
   EXPECT_EQ(user.at("descriptors").at("has"), 6);  // two per session, one per claim
   EXPECT_THAT(ctl({"status"}).output,
-              HasSubstr("yours        2 of 8192 sessions, 1 of 65536 locks held, 1 of 65536 that "
-                        "wait,\n             " +
+              HasSubstr("yours        2 of 8192 sessions, 1 of 65536 locks held, 1 of 65536 "
+                        "waiting,\n             " +
                         std::to_string(2 * lock.size()) +
                         " of 33554432 bytes of paths and reasons, 6 of "));
   EXPECT_THAT(ctl({"status"}).output, HasSubstr("locks        1\nholders      1\nwaiters      1\n"));
