@@ -1,9 +1,9 @@
 // Bytes to lines and back, over one connected socket: the lower half of connection.hpp.
 //
 // Shared by the Connection and the leader that polls it. Everything runs under the connection's
-// mutex except wait() and wake(), which touch nothing the other functions use: the leader sleeps in
-// wait() while others send. The overloads of send() and flush() that take the lock release it
-// during the system call.
+// mutex except wait(), watch() and wake(), which touch nothing that the other functions change: the
+// leader sleeps in wait() while others send. The overloads of send() and flush() that take the lock
+// release it during the system call.
 //
 // Invariants:
 //  1. Nothing blocks except wait() and watch().

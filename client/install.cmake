@@ -1,5 +1,5 @@
-# What `cmake --install` lays down for programs that link liblocket: by find_package(locket) or by
-# pkg-config. Installed where the project is built for itself, or on demand. What a program needs to
+# What `cmake --install` installs for programs that link liblocket, found by find_package(locket) or
+# pkg-config. Installed if the project is built for itself, or on request. What a program needs to
 # run is one component, what it needs to be built another.
 
 if(NOT LOCKET_INSTALL)
@@ -23,7 +23,7 @@ write_basic_package_version_file(${generated}/locketConfigVersion.cmake COMPATIB
 install(FILES ${generated}/locketConfig.cmake ${generated}/locketConfigVersion.cmake
         DESTINATION ${package_folder} COMPONENT liblocket-dev)
 
-# By their full names, since they may have been given as absolute ones.
+# Full names, since they may have been given as absolute paths.
 file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
 file(RELATIVE_PATH prefix_to_include ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_INCLUDEDIR})

@@ -1,4 +1,4 @@
-# What every target of the project is built with. Nothing here is global: a target asks for it by
+# What every target of the project is built with. Nothing here is global: a target opts in by
 # linking locket_build, so that a project which adds this one as a subdirectory keeps its own flags.
 
 if(PROJECT_IS_TOP_LEVEL)
@@ -25,15 +25,15 @@ if(LOCKET_SANITIZE)
   target_link_options(locket_build INTERFACE -fsanitize=${LOCKET_SANITIZE})
 endif()
 
-# What Debian builds its own packages with. Beside a sanitizer, which sees more, it would be in the way.
+# Debian's own hardening flags. They would interfere with a sanitizer, which detects more anyway.
 if(LOCKET_HARDEN AND NOT LOCKET_SANITIZE)
   target_compile_options(locket_build INTERFACE -fstack-protector-strong -fstack-clash-protection
     $<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-U_FORTIFY_SOURCE$<SEMICOLON>-D_FORTIFY_SOURCE=2>)
   target_link_options(locket_build INTERFACE LINKER:-z,relro LINKER:-z,now)
 endif()
 
-# For programs that start often: to find and relocate libstdc++ took 350 of the 2,170 µs of a whole
-# `locketctl run LOCK true`. Sanitizers want their own.
+# For programs that start often: finding and relocating libstdc++ took 350 of the 2,170 µs of a
+# whole `locketctl run LOCK true`. Sanitizers need their own.
 add_library(locket_quick_start INTERFACE)
 if(NOT LOCKET_SANITIZE)
   target_link_options(locket_quick_start INTERFACE -static-libstdc++ -static-libgcc)

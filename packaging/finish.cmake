@@ -1,6 +1,7 @@
-# Run by CPack on the packages that it has made: two things that it knows no other way for. A library
-# of a folder that ldconfig(8) reads gets scripts which call it, although a trigger does; and no
-# package can be declared co-installable with the same one of another architecture.
+# Run by CPack on the packages it has made, for two things that it offers no other way to do. A
+# package with a library in a folder that ldconfig(8) reads gets scripts that call ldconfig,
+# although a trigger does that; and no package can be declared co-installable with itself for
+# another architecture.
 
 if(NOT CPACK_GENERATOR STREQUAL DEB)
   return()

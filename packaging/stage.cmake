@@ -1,7 +1,7 @@
-# Run by CPack between installing each component to a folder of its own and making the packages of
-# these: adds and changes what a Debian package has, and a plain `cmake --install` has not.
+# Run by CPack after it has installed each component to a folder of its own and before it makes
+# packages of them: adds and changes what a Debian package has and a plain `cmake --install` lacks.
 
-# Any other kind of archive is what `cmake --install` lays down, for whichever prefix.
+# Any other kind of archive is what `cmake --install` installs, for any prefix.
 if(NOT CPACK_GENERATOR STREQUAL DEB)
   return()
 endif()
@@ -16,7 +16,7 @@ function(run)
   execute_process(COMMAND ${ARGN} COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
 
-function(make_readable pattern)  # whatever the umask
+function(make_readable pattern)  # whatever the umask is
   file(GLOB files ${pattern})
   file(CHMOD ${files} PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
 endfunction()
@@ -31,7 +31,7 @@ function(open_folders root)
   endforeach()
 endfunction()
 
-# Without name and time, so that the same content makes the same package.
+# Without name and time, so that the same content gives the same package.
 function(compress)
   if(ARGN)
     run(${GZIP} -9nf ${ARGN})
@@ -58,7 +58,7 @@ function(add_overrides folder package)
   make_readable(${folder}/${package})
 endfunction()
 
-# As dh_strip(1) does it.
+# As dh_strip(1) does.
 function(strip_binaries root)
   set(sections --remove-section=.comment --remove-section=.note)
   file(GLOB programs ${root}/usr/bin/* ${root}/usr/sbin/*)

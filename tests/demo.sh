@@ -3,8 +3,8 @@
 #
 # usage: tests/demo.sh [BUILD FOLDER]
 #
-# A step begins when `locketctl list` or /proc/locks shows that the one before it has happened, so
-# the order is the same every time. It takes the two seconds of the timeout that expires and little
+# A step begins when `locketctl list` or /proc/locks shows that the previous one has happened, so
+# the order is always the same. It takes the two seconds of the timeout that expires and little
 # more, and leaves nothing behind. Status 0: all went as it should.
 
 set -euo pipefail
@@ -93,7 +93,7 @@ daemon_answers() { locketctl status >/dev/null 2>&1; }
 # STATE NAME: looks at the columns STATE MODE PID.
 listed() { locketctl list --no-legend | grep -E "(^| )$1 +[a-z]+ +${pid_of[$2]}( |\$)" >/dev/null; }
 
-# The same, by the name of what locketctl has become.
+# The same, by the name of the command that locketctl has become.
 runs() { locketctl list --no-legend | grep -E " held +[a-z]+ +${pid_of[$1]} .* $1 " >/dev/null; }
 
 waits_in_kernel() { grep -E -- "-> FLOCK .* ${pid_of[$1]} " /proc/locks >/dev/null; }
@@ -110,7 +110,7 @@ SCRIPT
 }
 
 end_job() { # NAME
-  # Writing waits for a reader, and a job that has died reads nothing.
+  # Writing waits for a reader, and a dead job reads nothing.
   timeout 5 sh -c "echo >$1.end" || give_up "$1 cannot be told to end"
 }
 

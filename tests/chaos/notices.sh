@@ -1,5 +1,6 @@
 #!/bin/sh
-# That the checkers can fail: what is broken on purpose must be told, by the exit status too.
+# Shows that the checkers can fail: what is broken on purpose must be reported, also by the exit
+# status.
 # notices.sh BREACH LOCKET_CHAOS [OPTIONS...]
 
 breach=$1

@@ -21,7 +21,7 @@ build_and_run() { # NAME CMAKE-ARGUMENT
 build_by_pkg_config() { # PREFIX
   package=$(dirname "$(find "$1" -name locket.pc)")
   flags=$(PKG_CONFIG_PATH=$package pkg-config --cflags --libs locket)
-  # All of it inside, and libstdc++ named for those who link as C.
+  # Everything linked in, with libstdc++ named for those who link as C.
   static=$(PKG_CONFIG_PATH=$package pkg-config --static --cflags --libs locket | sed 's/-llocket/-l:liblocket.a/')
   # shellcheck disable=SC2086 # the flags are many
   {
@@ -37,7 +37,7 @@ build_by_pkg_config() { # PREFIX
   "$work/in-cpp-static"
 }
 
-# The library alone, in two components, and not where it was told that it would be: a tree may be moved.
+# The library alone, in two components, and not in the configured place: a tree may be moved.
 for component in liblocket liblocket-dev; do
   DESTDIR=$work/destination cmake --install "$build" --component $component --prefix /opt/locket
 done

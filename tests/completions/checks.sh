@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Does a shell complete locketctl and locketd, and by no other options than they have?
+# Checks that a shell completes locketctl and locketd, with exactly the options that they have.
 #
 #   checks.sh SHELL BIN    BIN: the folder of the programs
 
@@ -29,7 +29,7 @@ fail() {
   failures=$((failures + 1))
 }
 
-# ---- What the shell offers for a line, one a line, without what is before an = ----
+# ---- What the shell offers for a line: one word a line, without what is before an = ----
 
 offered() { # LINE
   case $shell in

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Are the completions installed where the shells look for them, and does each file name all the long
-# options that its program has, and no others?
+# Checks that the completions are installed where the shells look for them, and that each file names
+# exactly the long options of its program.
 #
 #   files.sh BUILD
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What --help says that there is.
+# What --help lists.
 
 options_of() { # PROGRAM [COMMAND]
   "$@" --help | sed -nE 's/^ +(-)/\1/p' | sed -E 's/ (Excludes|Needs):.*//; s/  .*//' |

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# offered.bash SCRIPTS LINE: what bash offers where the line ends, as readline would ask for it.
+# offered.bash SCRIPTS LINE: what bash offers where the line ends, asked for as readline would.
 
 line=$2
 # shellcheck source=/dev/null
 source "$1/${line%% *}.bash"
 
-# Readline parts words at blanks and, as COMP_WORDBREAKS says, at =.
+# Readline splits words at blanks and, as COMP_WORDBREAKS says, at =.
 read -ra COMP_WORDS <<<"${line//=/ = }"
 [[ $line != *' ' ]] || COMP_WORDS+=('')
 COMP_CWORD=$((${#COMP_WORDS[@]} - 1))

@@ -1,6 +1,6 @@
 # offered.zsh SCRIPTS LINE: what zsh offers where the line ends.
 #
-# Completion needs a line editor, and that a terminal: a zsh in one of its own, with offering.zsh.
+# Completion needs a line editor, and that needs a terminal: runs a zsh in one, with offering.zsh.
 
 zmodload zsh/zpty
 export OFFERED=$(mktemp) SCRIPTS=$1

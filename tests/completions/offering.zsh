@@ -1,13 +1,13 @@
-# Makes an interactive zsh write down, in the file $OFFERED, what the first completion offers, and
-# then end.
+# Makes an interactive zsh write what the first completion offers to the file $OFFERED, and then
+# end.
 
 PS1= PS2= RPS1=
 fpath=($SCRIPTS $fpath)
 autoload -U compinit && compinit -D -u
 
-# All that is offered goes by it.
+# Everything that is offered passes through it.
 compadd() {
-  # One that only fills an array for its caller.
+  # A call that only fills an array for its caller.
   if [[ " ${@[1,(i)(-|--)]} " == *' -'(O|A|D)' '* ]]; then
     builtin compadd "$@"
     return

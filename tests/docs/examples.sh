@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317 # called by name: trap, check
-# The programs that README, liblocket(3) and the headers show are programs, and link as README says.
+# The programs shown in README, liblocket(3) and the headers compile, and link as README says.
 #
 # usage: tests/docs/examples.sh BUILD SOURCE, where BUILD is a finished build of the project in SOURCE
 
@@ -24,7 +24,7 @@ in_page() { # LANGUAGE
 }
 in_header() { sed -n 's|^///     ||p' "$source/client/include/locket/locket.hpp"; }
 
-# What such an example takes for granted, and the function that it is in.
+# What such an example takes for granted, and a function around it.
 program() { # LANGUAGE; the example is standard input
   local example
   example=$(cat)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Each manual page is there, and mandoc(1) has nothing to say about it. 77 (skipped) without mandoc.
+# Checks that each manual page is there and that mandoc(1) finds nothing wrong. 77 (skipped) without
+# mandoc.
 #
 # usage: tests/docs/lint.sh PAGE...
 

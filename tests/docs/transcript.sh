@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demonstration shows what README says that it shows, but for numbers, folder and user.
+# Checks that the demonstration shows what README says, except for numbers, folder and user.
 #
 # usage: tests/docs/transcript.sh BUILD
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes, once, a base system of the distribution that this machine runs: what systemd, apt and the
-# project's packages want, from the archives that its apt knows. Status 77 (skipped) where that cannot be.
+# Makes, once, a base system of this machine's distribution: what systemd, apt and the project's
+# packages need, from the archives that its apt knows. Status 77 (skipped) if that is not possible.
 #
 # usage: tests/packages/base.sh FOLDER
 
@@ -21,7 +21,7 @@ archives=$(apt-get indextargets --format "\$(CODENAME) deb \$(REPO_URI) \$(CODEN
 
 rm -rf "$base"
 mkdir -p "$(dirname "$base")"
-# A network that is away is no fault of the packages.
+# An unreachable network is no fault of the packages.
 if ! timeout "$LIMIT" mmdebstrap --variant=essential --include="$INCLUDED" "$codename" "$base" - \
   <<<"$archives" >"$base.log" 2>&1; then
   tail -n 5 "$base.log"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317 # called by name: check
-# What must hold of the packages in a system into which they are installed. Runs there, as root.
+# What must hold of the packages in a system where they are installed. Runs there, as root.
 #
 # usage: checks.sh without_systemd | with_systemd
 
@@ -16,14 +16,14 @@ source "${BASH_SOURCE[0]%/*}/readme.sh"
 not() { ! "$@"; }
 
 install_packages() { dpkg -i /packages/*.deb; }
-# In a folder that looks as if ./dev packages had been called there.
+# In a folder that looks as if ./dev packages had been run there.
 install_as_readme_says() (
   mkdir -p /tmp/tree/build-packages && cd /tmp/tree && ln -sfn /packages build-packages/packages &&
     play '## Install it' 'sudo apt install'
 )
 remove_packages() { dpkg -r locketd liblocket-dev liblocket0; }
 purge_packages() { dpkg -P locketd liblocket-dev liblocket0; }
-# All that there is but for what dpkg and a running system note for themselves.
+# All files except those that dpkg and a running system write for themselves.
 list_files() {
   find / -xdev \( -path /packages -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/log -o -path /var/cache \
     -o -path /var/lib/systemd/catalog -o -path /tmp -o -path /run \) -prune -o -print | sort
@@ -37,7 +37,7 @@ nothing_of_theirs_is_there() {
 is_enabled() { [[ $(systemctl is-enabled locketd.socket) == enabled ]]; }
 is_installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1") == installed ]]; }
 
-# As in a container's image that is being built.
+# As in a container image that is being built.
 without_systemd() {
   list_files >/tmp/before
   check "they install, by apt" install_as_readme_says

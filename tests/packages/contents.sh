@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317 # called by name: check
-# Looks into each package: files, their owners and modes, what it says of itself and depends on.
+# Inspects each package: files, their owners and modes, its description and its dependencies.
 #
 # usage: tests/packages/contents.sh FOLDER_OF_PACKAGES
 
@@ -32,7 +32,7 @@ has_field() { # PACKAGE FIELD PATTERN
   [[ $value == $3 ]]
 }
 
-# PACKAGE, its files on standard input; links show where they lead. /lib is /usr/lib.
+# PACKAGE, with its files on standard input; links show where they lead. /lib is /usr/lib.
 has_these_files_alone() {
   diff -u --label expected --label packaged <(grep . | sort) \
     <(cd "$work/$1" && find . -type f -printf '%P\n' -o -type l -printf '%P -> %l\n' |
@@ -66,7 +66,8 @@ control_files_are() { # PACKAGE NAME...
     <(find "$work/$1.control" -type f -printf '%P\n' | sort)
 }
 
-# A file that is neither a program nor a link is 0644, everything else 0755, and all is root's.
+# A file that is neither a program nor a link has mode 0644, everything else 0755, and root owns
+# all.
 modes_are_plain() { # PACKAGE
   ! dpkg-deb -c "$(package "$1")" |
     grep -vE '^(d|-)rwxr-xr-x root/root .* \./($|.*/$|usr/s?bin/)|^-rw-r--r-- root/root |^l.* root/root '
@@ -74,7 +75,7 @@ modes_are_plain() { # PACKAGE
 is_stripped() { # FILE
   ! readelf -SW "$1" | grep -E '\.(debug_|symtab|comment)'
 }
-# Addresses that nobody can guess, none that can be written to later, and checks at run time.
+# Addresses that cannot be guessed, none that can be written later, and checks at run time.
 is_guarded() { # FILE
   local facts fact
   facts=$(readelf -W --file-header --dynamic --program-headers --dyn-syms "$1")
@@ -94,7 +95,7 @@ is_changelog_of() { # PACKAGE
 is_control_text() { # PACKAGE FILE TEXT
   diff <(printf '%s\n' "$3") "$work/$1.control/$2"
 }
-# At the strictest level: no symbol more, none less, no library more. It wants to be in a source package.
+# At the strictest level: no symbol or library more, and none less. It must run in a source package.
 symbols_are_right() (
   mkdir "$work/debian"
   printf '%s\n' 'Source: locket' '' 'Package: liblocket0' 'Architecture: any' >"$work/debian/control"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317 # called by name: trap
-# Installs the packages into a system of its own, without a running systemd and with one, and removes
-# them again: checks.sh says what must hold. Status 77 (skipped) where that cannot be.
+# Installs the packages into a separate system, without a running systemd and with one, and removes
+# them again: checks.sh says what must hold. Status 77 (skipped) if that is not possible.
 #
 # usage: tests/packages/install.sh FOLDER_OF_PACKAGES
 
@@ -19,14 +19,14 @@ need_program pkg-config c++ dpkg-deb
 cgroup2=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
 [[ -n $cgroup2 ]] || skip "there is no cgroup2 mount here"
 namespaces=(--cgroup --mount --pid --fork --uts --ipc --net)
-# As in most containers.
+# Refused in most containers.
 refusal=$(unshare "${namespaces[@]}" true 2>&1) || skip "$refusal"
 cgroup=$cgroup2/locket-install-$$
 mkdir "$cgroup" 2>/dev/null || skip "no cgroup may be made under $cgroup2"
 
 work=$(mktemp -d -t locket-install.XXXXXX)
 cleanup() {
-  # Its own cgroup is empty by now but for those that systemd made in it.
+  # Its cgroup is empty by now except for those that systemd made in it.
   find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
   rm -rf "$work"
 }
@@ -39,14 +39,14 @@ cp -a --reflink=auto "$base" "$root"
 mkdir "$root/packages"
 cp "$packages"/*.deb "$here/checks.sh" "$here/../support"/{check,readme}.sh "$here/../../README.md" "$root/packages/"
 
-# A program that is built with what the packages have, to run with what they have installed.
+# A program built with what the packages contain, to run with what they install.
 for package in "$packages"/liblocket*.deb; do dpkg-deb -x "$package" "$work/sdk"; done
 PKG_CONFIG_PATH=$(dirname "$(find "$work/sdk" -name locket.pc)")
 export PKG_CONFIG_PATH
 # shellcheck disable=SC2046 # the flags are many
 c++ -std=c++17 "$here/locker.cpp" -o "$root/packages/locker" $(pkg-config --cflags --libs locket)
 
-# Runs in the new namespaces, as their first process. Of the machine's devices only those that any
+# Runs in the new namespaces, as their first process. Has only those devices of the machine that any
 # container has.
 # shellcheck disable=SC2016 # its variables are its own
 enter='

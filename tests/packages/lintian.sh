@@ -9,5 +9,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/skip.sh"
 
 need_program lintian
 need_packages "$1"
-# It had rather not be root, and says so.
+# It warns when run by root.
 lintian --fail-on error "$1"/*.deb 2> >(grep -v 'root privileges' >&2)

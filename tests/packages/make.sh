@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the Debian packages, in BUILD/packages. Status 77 (skipped) where the tools for it are missing.
+# Builds the Debian packages, in BUILD/packages. Status 77 (skipped) if the tools for it are
+# missing.
 #
 # usage: tests/packages/make.sh SOURCE BUILD [CMAKE ARGS...]
 
@@ -15,5 +16,5 @@ cd "$source"
 cmake --preset packages -B "$build" "${@:3}"
 cmake --build "$build" --parallel
 cd "$build"
-umask 027  # which must not show
+umask 027  # which must not show in the packages
 cpack

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sourced by the tests beside it: what they say, and exit with, where they cannot be.
+# Sourced by the tests beside it: the message and exit status when they cannot run.
 
 skip() { # REASON
   echo "skipped: $1"

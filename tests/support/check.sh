@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2317 # called by name: check
-# For scripts that look at many things and tell of each: to be sourced.
+# For scripts that make many checks and report each: to be sourced.
 
 failures=0
-said=${said:-/tmp/said} # what the check under way has printed
+said=${said:-/tmp/said} # what the current check has printed
 
 check() { # TEXT COMMAND...
   if "${@:2}" >"$said" 2>&1; then

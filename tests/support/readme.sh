@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2317 # called by name: check
-# README's commands, for scripts that play them, taken out of README itself: to be sourced beside
-# check.sh. None can be printed that does not work, and none that nobody plays.
+# README's commands, taken out of README itself, for scripts that run them: to be sourced beside
+# check.sh. So README can show no command that fails, and none that is not run.
 
 readme=${readme:?where README.md is}
 played=$(mktemp)
 
-# The commands below a heading, or a question, that begins with this text; "": all. Indented code, a
-# command a line; a line that is indented further belongs to the one before it.
+# The commands below a heading, or a question, that begins with this text; "": all. Indented code,
+# one command per line; a line indented further belongs to the one before it.
 commands_below() { # TEXT
   awk -v text="$1" '
     /^```/ { fenced = !fenced }
@@ -19,7 +19,7 @@ commands_below() { # TEXT
     END { if (command != "") print command }' "$readme"
 }
 
-# The one below that heading that begins with this text, or else has it in it.
+# The only one below that heading that begins with this text or, failing that, contains it.
 command_of() { # HEADING TEXT
   local found
   mapfile -t found < <(commands_below "$1" | awk -v text="$2" 'index($0, text) == 1')
@@ -31,7 +31,7 @@ command_of() { # HEADING TEXT
   printf '%s\n' "${found[0]}"
 }
 
-# As printed, by somebody who is root already.
+# Runs it as printed; the caller is already root.
 play() { # HEADING TEXT
   local command
   command=$(command_of "$@") || return
@@ -39,7 +39,7 @@ play() { # HEADING TEXT
   bash -c "sudo() { \"\$@\"; }; $command"
 }
 
-# But for those that one of these patterns, lines of standard input, stands for.
+# Except those that match one of the patterns on standard input, one a line.
 all_have_been_played() {
   local elsewhere
   elsewhere=$(sed 's/ *#.*//')

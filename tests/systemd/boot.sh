@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317 # called by name: trap, check
-# Boots the real systemd in namespaces of its own, with the installed units, and runs checks.sh there
-# as root. Status: that of checks.sh; 77 (skipped, see automake) where it may not, as without root.
+# Boots the real systemd in separate namespaces, with the installed units, and runs checks.sh there
+# as root. Status: that of checks.sh; 77 (skipped, see automake) if not permitted, as without root.
 #
 # usage: tests/systemd/boot.sh BUILD_FOLDER
 #
-# Nothing of the machine's own systemd, /home, /srv, /run or /tmp is touched: all is mounted over in a
+# The machine's own systemd, /home, /srv, /run and /tmp are not touched: all are mounted over in a
 # private mount namespace, and the timeout ends whatever was started.
 
 set -euo pipefail
@@ -24,13 +24,13 @@ skip() {
 cgroup2=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
 [[ -n $cgroup2 ]] || skip "there is no cgroup2 mount here"
 namespaces=(--cgroup --mount --pid --fork --uts --ipc --mount-proc)
-# As in most containers.
+# Refused in most containers.
 refusal=$(unshare "${namespaces[@]}" true 2>&1) || skip "$refusal"
 
 work=$(mktemp -d -t locket-systemd.XXXXXX)
 cgroup=$cgroup2/locket-test-$$
 cleanup() {
-  # Its own cgroup is empty by now but for those that systemd made in it.
+  # Its cgroup is empty by now except for those that systemd made in it.
   find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
   rm -rf "$work"
 }
@@ -54,8 +54,8 @@ Type=oneshot
 ExecStart=/bin/sh -c 'bash /mnt/checks.sh >/mnt/output 2>&1; systemctl exit $?'
 UNIT
 
-# LeakSanitizer looks at its process by ptrace(2), which the sandbox forbids, and ends with an error
-# then. Without a sanitizer nobody reads this.
+# LeakSanitizer inspects its process with ptrace(2), which the sandbox forbids, and then fails.
+# Without a sanitizer this variable has no effect.
 cat >"$work/sanitizer.conf" <<'UNIT'
 [Service]
 Environment=ASAN_OPTIONS=detect_leaks=0
@@ -75,7 +75,7 @@ boot='
     mount -t tmpfs -o mode=0755 tmpfs "$folder"
   done
   chmod 1777 /tmp /var/tmp
-  # Which may be below one of them.
+  # The prefix may be below one of them.
   mkdir -p "$prefix"
   mount --bind /mnt/prefix "$prefix"
   cp /mnt/prefix/lib/systemd/system/* /mnt/checks.* /etc/systemd/system/

@@ -32,7 +32,7 @@ row() { locketctl list /tmp/kept --json | jq -c '.locks[0].holders[0] | [.pid, .
 since() { locketctl list /tmp/kept --json | jq '.locks[0].holders[0].since'; }
 holds() { [[ -s /tmp/kept.pid && $(row) == "[$(cat /tmp/kept.pid),"* ]]; }
 is_new_daemon() { local now; now=$(main_pid); [[ -n $now && $now != "$1" ]]; }
-# To a tenth of a second: the clock that tells ages is not the one that tells the time.
+# To a tenth of a second: ages and times of day come from different clocks.
 is_same_holder() { [[ $(row) == "$1" ]] && jq -en "($(since)) - ($2) | fabs < 0.1"; }
 is_free() { flock -n /tmp/kept true; }
 is_taken() { ! is_free; }
@@ -66,7 +66,7 @@ kill -KILL "$old"
 check "a command that ended while no daemon was there holds nothing" until_works is_free
 check "and nobody is listed" until_works knows_nobody
 
-# Kept for the next daemon, too, but it comes back by itself: it did not become another after all.
+# This program too is kept for the next daemon, but it reclaims by itself, since its exec failed.
 mkfifo /tmp/orders
 lock_program </tmp/orders >/tmp/answers &
 exec 9>/tmp/orders

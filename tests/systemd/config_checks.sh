@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2317 # called by name: check
-# The machine's configuration file, of which the unit says nothing: sourced by checks.sh.
+# The machine's configuration file, which the unit does not mention: sourced by checks.sh.
 
 held_limit_is() { [[ $(locketctl status --json | jq .user.held.limit) == "$1" ]]; }
 daemons_lines() { # since the beginning of the journal
@@ -9,7 +9,7 @@ says_once_more_who_may_not_read_it() { # NUMBER OF LINES BEFORE
   local lines
   lines=$(daemons_lines | tail -n "+$(($1 + 1))")
   echo "$lines"
-  # Besides it there is only that the one before has stopped.
+  # The only other line says that the previous daemon has stopped.
   [[ $(grep -v '^stopped' <<<"$lines") =~ ^"cannot read /etc/locket/locketd.conf: the user that locketd runs as ("[0-9]+") has no permission to"$ ]]
 }
 is_restarted() { systemctl restart locketd.service; }

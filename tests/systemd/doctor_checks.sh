@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2317 # called by name: check
-# What locketctl doctor says of an installed service: sourced by checks.sh.
+# What locketctl doctor says about an installed service: sourced by checks.sh.
 
 doctor_says() { # STATE CHECK TEXT
   locketctl doctor --json | jq -e --arg state "$1" --arg check "$2" --arg text "$3" \

@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2317 # called by name: check
-# What the journal must know of clients, beyond the text: sourced by checks.sh.
+# What the journal must record about clients, beyond the text: sourced by checks.sh.
 
 as_nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 
-# Entries of this event as pid, user, path and priority, one a line. None is no error.
+# Entries of this event as pid, user, path and priority, one a line. Having none is no error.
 entries() { # EVENT
   journalctl --quiet --no-pager -o json LOCKET_EVENT="$1" |
     jq -r 'select(._SYSTEMD_UNIT == "locketd.service" and .SYSLOG_IDENTIFIER == "locketd") |

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2317 # called by name: check
-# README's commands, played as its readers would: sourced by checks.sh.
+# README's commands, run as its readers would: sourced by checks.sh.
 
 readme=${BASH_SOURCE[0]%/*}/README.md
 # shellcheck source=tests/support/readme.sh
@@ -137,7 +137,7 @@ check "a group's alone" eval "secure mkdir && secure printf && secure daemon-rel
 check "others do not get in" ends_with 69 "${stranger[@]}" locketctl status
 check "they do" setpriv --reuid 65534 --regid "$(getent group adm | cut -d: -f3)" --clear-groups locketctl status
 
-# ---- A user's own ----
+# ---- A user's own service ----
 
 export XDG_RUNTIME_DIR=/run/user/0 HOME=/root
 check "a user's socket is stopped" systemctl --user stop locketd.socket locketd.service

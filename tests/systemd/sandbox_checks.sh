@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2317 # called by name: check
-# The units' hardening is in force: what the services may not do, tried by another program under the
-# very same lines. Sourced by checks.sh.
+# The units' hardening is in force: another program under the very same settings tries what the
+# services may not do. Sourced by checks.sh.
 
 install -m 0755 /mnt/sandbox_probe.sh /run/
 install -d -m 1777 /run/probes
 
-# Tells what a service that is like this one, but for its program, can do.
+# Reports what a service that differs from this one only in its program can do.
 probe() { # UNIT_FOLDER SYSTEMCTL...
   local folder=$1 unit=probe.service
   sed -e '/^\(Requires\|After\|Restart.*\|WatchdogSec\|FileDescriptorStoreMax\)=/d' \
@@ -21,7 +21,8 @@ can_nothing() { # WHO, whose possibilities without the unit are in /run/probes/W
   echo "still possible: $left"
   [[ -z $left ]]
 }
-# Where the kernel or a container has forbidden it already, nothing is shown. # Else a probe that always fails would show that all is forbidden.
+# Otherwise a probe that always fails would show that all is forbidden, and so would a kernel or a
+# container that forbids it anyway.
 can_much() { # WHO WORD...
   local word
   for word in "${@:2}"; do grep -qx "$word" "/run/probes/$1" || return 1; done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317 # called by name: can
-# What whoever runs this can do, a word a line. The units forbid all of it.
+# What its caller can do, one word per line. The units forbid all of it.
 
 cd "$(mktemp -d)" || exit
 touch file

@@ -15,7 +15,7 @@ runs_as_nobody_else() { [[ $(daemon_uid) -ge 61184 ]]; }  # DynamicUser's
 knows_file_system() { grep -q " $(mountpoint -d "$1") " "/proc/$(main_pid)/mountinfo"; }
 
 check "the service runs as a user of its own" runs_as_nobody_else
-# Else a look that always fails would show that all is hidden.
+# Otherwise a check that always fails would show that all is hidden.
 check "it sees where homes are" daemon_sees /home
 check "and that their file system is a local one" knows_file_system /home
 check "a private home is hidden from it" hides "$home"
@@ -26,7 +26,7 @@ check "and a file in there can be locked all the same" "${as_somebody[@]}" \
 # ---- systemctl restart under load ----
 
 echo 0 >/tmp/counter
-# One that is let in beside another reads what that one is about to change.
+# A process that is let in beside another reads what the other is about to change.
 # shellcheck disable=SC2016 # for the inner shell
 increment='read -r n </tmp/counter; sleep 0.002; echo $((n + 1)) >/tmp/counter'
 contend() {
@@ -67,7 +67,7 @@ check "it says how it does" until_works has_status
 has_all_descriptors() { grep -q '^Max open files  *4096  *4096 ' "/proc/$(main_pid)/limits"; }
 check "the sandbox lets it have as many descriptors as it may" has_all_descriptors
 last_beat() { systemctl show -P WatchdogTimestampMonotonic locketd.service; }
-# Twice the limit: one that does not beat is another by then.
+# Twice the limit: a daemon without a heartbeat has been replaced by then.
 has_outlived() { (($(last_beat) > $2 + 2000000)) && [[ $(main_pid) == "$1" ]]; }
 check "a daemon that is well stays" until_works has_outlived "$(main_pid)" "$(last_beat)"
 mkfifo /tmp/watched.orders

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The units as systemd-analyze(1) sees them: it has no objection, and the machine's service is in a
-# sandbox of at most 0.6 "exposure" (of 10). Status 77, skipped, where there is no systemd-analyze.
+# systemd-analyze(1) must have no objection to the units, and give the machine's service a sandbox
+# exposure of at most 0.6 (of 10). Status 77 (skipped) without systemd-analyze.
 #
 # usage: tests/systemd/units.sh BUILD_FOLDER
 
@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 DESTDIR=$work cmake --install "$1" --component locketd >/dev/null
 daemon=$(find "$work" -type f -name locketd -path '*/sbin/*')
 
-# A user's manager has one.
+# A user's manager has this variable.
 export XDG_RUNTIME_DIR=$work/run
 mkdir -m 0700 "$XDG_RUNTIME_DIR"
 
@@ -24,7 +24,7 @@ readonly NAME=76 STRING=131072
 failures=0
 for manager in system user; do
   folder=$(dirname "$(find "$work" -path "*/systemd/$manager/locketd.service")")
-  # Where it is now, so that it is there.
+  # The daemon's current place, so that it exists.
   sed -i "s|^ExecStart=.*|ExecStart=$daemon|" "$folder/locketd.service"
   options=(--man=no --recursive-errors=no)
   [[ $manager == system ]] || options+=(--user)
@@ -33,7 +33,7 @@ for manager in system user; do
     echo "$manager: the names of $store kept descriptors are too long for execve(2)"
     failures=$((failures + 1))
   fi
-  # That other units of the machine are wrong is no affair of ours.
+  # Errors in the machine's other units do not matter here.
   status=0
   said=$(systemd-analyze verify "${options[@]}" "$folder/locketd.service" "$folder/locketd.socket" 2>&1) ||
     status=$?

@@ -13,7 +13,7 @@ check "only that user may connect" test "$(stat -c %a /run/user/0/locket/locketd
 check "a user's own daemon is found before the machine's" sh -c \
   '[ "$(locketctl status --json | jq -r .socket)" = /run/user/0/locket/locketd.sock ]'
 
-# ---- As the machine's service ----
+# ---- As for the machine's service ----
 
 user_pid() { systemctl --user show -P MainPID locketd.service | grep -vx 0; }
 is_new_user_daemon() { local now; now=$(user_pid); [[ -n $now && $now != "$1" ]]; }

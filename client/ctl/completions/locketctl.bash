@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Completion of locketctl for bash. It needs nothing but bash; where the bash-completion package is
-# there, the command that `run` becomes is completed as it is without locketctl.
+# Completion of locketctl for bash. It needs nothing but bash; if the bash-completion package is
+# there, the command of `run` is completed as it would be without locketctl.
 
 _locketctl_words() { # WORDS: those that the current one begins
   mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
@@ -11,7 +11,7 @@ _locketctl_files() {
   mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 }
 
-# The command of `run`, whose first word is that of this number.
+# Completes the command of `run`, whose first word has this number.
 _locketctl_command() {
   local offset
   if ((COMP_CWORD == $1)); then
@@ -31,7 +31,8 @@ _locketctl_command() {
 
 _locketctl_run() {
   local i=2
-  # Options end at the lock file: what follows it is the command's. Bash parts --OPTION=VALUE at the =.
+  # Options end at the lock file: what follows belongs to the command. Bash splits --OPTION=VALUE at
+  # the =.
   while ((i < COMP_CWORD)); do
     case ${COMP_WORDS[i]} in
       -w | --timeout | -E | --conflict-exit-code | -c | --command | --reason)

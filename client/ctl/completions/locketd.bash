@@ -3,7 +3,7 @@
 
 _locketd() {
   local cur=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD - 1]} words
-  # Bash parts --OPTION=VALUE at the =.
+  # Bash splits --OPTION=VALUE at the =.
   if [[ $option == = ]]; then option=${COMP_WORDS[COMP_CWORD - 2]}; fi
   if [[ $cur == = ]]; then cur=; fi
   COMPREPLY=()
