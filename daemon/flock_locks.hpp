@@ -12,8 +12,8 @@
 //  3. No open file description has two locks: while other claims of ours share a file's lock, the
 //     kernel would grant it once more to a description that has it already, and the first claim to
 //     end would unlock both.
-//  4. Nothing is tried or checked on a file while it is being unlocked; the kernel would report an
-//     external holder, or a lock that is about to be gone.
+//  4. Nothing is tried or checked on a file while it is being unlocked; otherwise the kernel would
+//     report an external holder, or a lock that is about to be gone.
 
 #pragma once
 
@@ -97,8 +97,7 @@ class FlockLocks final : public OsLocks {
   Report report_;
   boost::unordered_flat_map<Ticket, Custody> files_;
   boost::unordered_flat_map<FileId, Unlocking, HashFile> unlocking_;
-  boost::unordered_flat_map<FileId, std::size_t, HashFile>
-      sharers_;  // how many shared locks we have on a file
+  boost::unordered_flat_map<FileId, std::size_t, HashFile> sharers_;  // shared locks of ours
   SlowFiles slow_;
   SlowFiles closing_;    // closes unlinked local files: slow, but never hangs
   ExternalWaits waits_;  // last: its threads use all of the above
