@@ -1,10 +1,11 @@
-// Takes in connections, also when descriptors or memory are short.
+// Accepts connections, even when descriptors or memory are short.
 //
-// Owned by Server, whose listener it uses and does not own. One thread only.
+// Owned by Server. Uses the server's listener without owning it. One thread only.
 //
 // Invariants:
-//  1. While descriptors are short, sessions go on, and whoever connects is told why he is refused.
-//  2. Those who connect at once have a bounded turn, as everybody has (C15).
+//  1. While descriptors are short, sessions go on, and a client that connects is told why it is
+//     refused.
+//  2. A burst of connections gets a bounded turn, like everything else (C15).
 
 #pragma once
 
@@ -23,7 +24,7 @@ class Acceptor {
   using Socket = locket::proto::Descriptor;
   using Receive = std::function<void(Socket)>;
 
-  // `refuse`: for whom there is no descriptor.
+  // `refuse` is called for a connection for which no descriptor is left.
   Acceptor(boost::asio::io_context& context, int listener, Receive accept, Receive refuse);
 
   void start();
@@ -39,8 +40,8 @@ class Acceptor {
   boost::asio::local::stream_protocol::acceptor acceptor_;
   const Receive accept_;
   const Receive refuse_;
-  boost::system::error_code short_of_;  // told once, not at every try
-  Socket spare_;                        // given up to refuse a connection when there is no other
+  boost::system::error_code short_of_;  // logged once, not at every attempt
+  Socket spare_;                        // given up to refuse a connection when no other is left
 };
 
 }  // namespace locketd

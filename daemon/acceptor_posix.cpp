@@ -20,7 +20,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
-// How long accepting rests when descriptors or memory are short; sessions go on meanwhile.
+// How long accepting pauses when descriptors or memory are short; sessions go on meanwhile.
 constexpr std::chrono::milliseconds kRest{50};
 
 Acceptor::Socket open_spare() {
@@ -42,7 +42,7 @@ Acceptor::Acceptor(asio::io_context& context, int listener, Receive accept, Rece
 
 void Acceptor::start() {
   asio::co_spawn(context_, loop(), [](const std::exception_ptr& failure) {
-    if (failure) std::rethrow_exception(failure);  // nobody else would ever be accepted
+    if (failure) std::rethrow_exception(failure);  // no other client would ever be accepted
   });
 }
 
@@ -69,7 +69,7 @@ asio::awaitable<void> Acceptor::loop() {
   }
 }
 
-// Who connects must not wait for a turn of the loop each.
+// Connections that come together must not each wait for a turn of the loop.
 void Acceptor::accept_more() {
   constexpr int kAtOnce = 32;
   for (int i = 0; i < kAtOnce; ++i) {
@@ -79,7 +79,7 @@ void Acceptor::accept_more() {
   }
 }
 
-// Otherwise those who connect would wait in the backlog with no word.
+// Otherwise clients would wait in the backlog without an answer.
 void Acceptor::refuse_by_spare() {
   spare_.reset();
   if (Socket socket = try_accept(acceptor_.native_handle())) refuse_(std::move(socket));

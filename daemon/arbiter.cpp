@@ -9,7 +9,7 @@ namespace locketd {
 Arbiter::Arbiter() = default;
 
 Arbiter::~Arbiter() {
-  // Intrusive containers must be empty before what they link goes.
+  // Intrusive containers must be empty before the records that they link are destroyed.
   for (auto& [id, lock] : locks_) {
     lock.holders.clear(), lock.queue.clear();
     lock.at_once.clear(), lock.looked.clear();
@@ -28,15 +28,16 @@ std::optional<Ticket> Arbiter::acquire(const Instant& now, Claim claim) {
   return ticket;
 }
 
-// At that place, or behind all others where it is 0. None where the session uses the request's id
-// already.
+// At the place of that ticket, or behind all others if it is 0. Null if the session already uses
+// the request's id.
 Arbiter::Record* Arbiter::add(const Instant& now, Claim claim, Ticket ticket) {
   const auto [slot, is_new] = by_request_.try_emplace({claim.session, claim.request}, nullptr);
   if (!is_new) return nullptr;
-  // One that is yet to come, of a clock since set back or of a liar, is no place before newcomers'.
+  // A ticket from the future, of a clock since set back or of a client that lies, gives no place
+  // ahead of newcomers.
   if (ticket == 0 || ticket > stamp_at(now)) ticket = next_stamp(now);
-  // Former tickets are what clients say that they are. Where so many say the same, looking for a
-  // place beside it would cost others their time (C15).
+  // Clients may state any former ticket. If very many state the same one, looking for a place
+  // beside it would cost others their time (C15).
   constexpr int kNeighbours = 1024;
   const auto taken = [&] { return records_.contains(ticket) || abandoned_.contains(ticket); };
   for (int i = 0; i < kNeighbours && taken(); ++i) ++ticket;
@@ -77,7 +78,7 @@ void Arbiter::enqueue(Lock& lock, Record& record) {
   }
 }
 
-// Unless the answer is about to come.
+// Tells the session that it has to wait, unless the answer is about to come.
 void Arbiter::tell(Record& record) {
   const bool probed =
       record.owner->attempt == Lock::Attempt::probing && record.owner->tried == record.ticket;
@@ -113,7 +114,7 @@ bool Arbiter::cancel(SessionId session, RequestId request) {
 void Arbiter::disconnect(SessionId session) {
   const auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
-  // All leave before any lock goes on to its next waiter: that could be one of them.
+  // All records leave before any lock is handed on: its next waiter could be one of them.
   std::vector<Lock*> locks;
   auto& records = found->second->records;
   while (!records.empty()) {
@@ -179,7 +180,7 @@ void Arbiter::attempt_ended(const Instant& now, Lock& lock, Record& record, OsRe
   if (result == OsResult::failed) {
     refuse(record, {.why = Refused::Why::os_failed, .os_error = os_error});
   } else if (result == OsResult::locked && its_turn) {
-    // The kernel's word counts: a holder in the way has let go, and it is yet to be heard.
+    // The kernel decides: a holder in the way has unlocked, but its release is yet to be heard.
     grant(now, record);
   } else if (record.last_try && !admitted) {
     refuse(record, {.why = Refused::Why::timed_out});
@@ -197,7 +198,7 @@ void Arbiter::attempt_ended(const Instant& now, Lock& lock, Record& record, OsRe
   }
 }
 
-// Gives up the attempt under way for a waiter that stays, and has to wait after all.
+// Gives up the attempt under way; its waiter stays, and has to wait after all.
 void Arbiter::retract(Lock& lock) {
   if (lock.attempt != Lock::Attempt::probing && lock.attempt != Lock::Attempt::awaiting) return;
   abandon(lock);
@@ -211,7 +212,7 @@ void Arbiter::abandon(Lock& lock) {
 
 std::optional<Event> Arbiter::next_event() {
   if (next_event_ < events_.size()) return std::move(events_[next_event_++]);
-  // The room is used again, but what many took at once is given back.
+  // The memory is reused, but what an unusually large batch took is given back.
   constexpr std::size_t kUsual = 64;
   events_.clear();
   next_event_ = 0;
@@ -231,7 +232,7 @@ Arbiter::Lock& Arbiter::lock_for(const FileId& file) {
   return *lock;
 }
 
-// Goes on with the queue as far as nobody's answer is needed.
+// Advances the queue as far as no answer from the OS layer is needed.
 void Arbiter::advance(Lock& lock) {
   if (lock.attempt == Lock::Attempt::none && lock.checks == 0 && !lock.queue.empty()) {
     const Record& head = *lock.queue.begin();
@@ -246,8 +247,8 @@ void Arbiter::advance(Lock& lock) {
   forget_if_idle(lock);
 }
 
-// Who does not wait is due as soon as it is known that somebody is in the way. While an attempt is
-// under way that is not known yet, and the answer is near.
+// A claim that does not wait is due as soon as it is known that the lock is taken. While an attempt
+// is under way that is not known yet, and the answer is near.
 void Arbiter::settle_at_once(Lock& lock) {
   if (lock.unsettled()) return;
   for (const Record& record : lock.at_once) due_at_once_.push_back(record.ticket);
@@ -283,7 +284,7 @@ void Arbiter::refuse(Record& record, Refused::Cause cause) {
   leave(record);
 }
 
-// Takes the record out of its lock. The lock itself goes on by advance(), which the caller owes.
+// Takes the record out of its lock. The caller must then call advance() for the lock.
 void Arbiter::leave(Record& record) {
   Lock& lock = *record.owner;
   const bool tried =
@@ -328,13 +329,13 @@ void Arbiter::forget_if_idle(Lock& lock) {
 }
 
 // Microseconds since the epoch stay below 2^53 until the year 2255, and no daemon grants a million
-// locks a second: so a stamp is larger than all of an earlier daemon's, with no file to keep.
+// locks a second: so a stamp is larger than all of an earlier daemon's, without a state file.
 std::uint64_t Arbiter::next_stamp(const Instant& now) {
   last_stamp_ = std::max(last_stamp_ + 1, stamp_at(now));
   return last_stamp_;
 }
 
-// The last one so far, or what the clock says, if that is more.
+// The last stamp so far, or what the clock says if that is larger.
 std::uint64_t Arbiter::stamp_at(const Instant& now) const {
   using std::chrono::microseconds;
   const auto wall = std::chrono::duration_cast<microseconds>(now.wall.time_since_epoch()).count();

@@ -1,36 +1,37 @@
 // Who holds what, who waits, and who is next.
 //
-// Role: dispatch tells it what happened; it answers with events. It is the only place that decides
-// about order, and the truth that `list` shows. Pure: no sockets, no clock, no kernel; `now` comes
-// in, events come out, and the kernel's answers come in as os_result(). Owned by Dispatch, lives as
+// Role: Dispatch reports what happened, and the arbiter answers with events. It alone decides about
+// order, and its state is what `list` shows. Pure: no sockets, no clock, no kernel; `now` comes in,
+// events come out, and the kernel's answers come in as os_result(). Owned by Dispatch, lives as
 // long as the daemon. One thread only.
 //
 // Invariants:
-//  1. A lock is known while somebody holds it, waits for it, comes back to it, or the OS layer owes
-//     an answer about it.
+//  1. A lock is known while a session holds it, waits for it or reclaims it, or while the OS layer
+//     owes an answer about it.
 //  2. Waiters are served strictly in order of arrival (C4): only the head of a queue is ever tried,
-//     and only when its mode goes with all holders'. But before a claim that does not wait is
-//     refused because of holders, the kernel is asked once whether they still are: a release counts
-//     from when the holder's unlock returned, and not from when it is heard (C7).
-//  3. One attempt (TryLock, and AwaitLock after it; LookAgain) per lock at a time, and none is
-//     begun while a CheckLock is out, of which there may be several. An attempt for a waiter that
-//     leaves, or that is no longer the first, is abandoned: the lock stays busy until the OS layer
-//     reported how the attempt ended, so that a lock which nobody holds for long is never mistaken
-//     for an external holder's.
-//  4. Nobody is a holder before the kernel said yes (C6): Granted comes out only after os_result.
-//  5. Each claim gets exactly one Granted or Refused, unless its session disconnects before, and
-//     its ticket exactly one Discard, after which the ticket means nothing.
-//  6. Stamps (tickets, tokens) of this daemon's own come from one counter that strictly increases
-//     (within this process always; across restarts as the wall clock does), so that those of an
-//     earlier daemon are smaller. Tickets and tokens of reclaim() are what clients say: a taken
-//     ticket moves on to the next free one, one that the counter has not come to yet counts as
-//     none, so that nobody who comes ever goes ahead of who is there, and two sessions may name the
-//     same token.
-//  7. While recovering, no lock is tried: whoever waited under the daemon before this one comes
-//     back to a place ahead of all who came since (C9). Former holders are ones again at once,
-//     whoever wants an answer at once is answered when it is over, and only for the first of a
-//     queue whose deadline comes meanwhile the lock is tried, since a free one must not look taken
-//     (C3).
+//     and only when its mode is compatible with all holders. But before a claim that does not wait
+//     is refused because of holders, the kernel is asked once whether they still hold the lock: a
+//     release counts from when the holder's unlock returned, not from when the daemon hears of it
+//     (C7).
+//  3. At most one attempt (TryLock, perhaps followed by AwaitLock; or LookAgain) is under way per
+//     lock, and none begins while CheckLocks are outstanding, of which there may be several. An
+//     attempt for a waiter that leaves, or that is no longer the first, is abandoned: the lock
+//     stays busy until the OS layer has reported how the attempt ended, so that a lock which the
+//     attempt itself took for a moment is never mistaken for an external holder's.
+//  4. No claim becomes a holder before the kernel has said yes (C6): Granted comes only after
+//     os_result().
+//  5. Each claim gets exactly one Granted or Refused, unless its session disconnects first; its
+//     ticket gets exactly one Discard, after which the ticket means nothing.
+//  6. This daemon's own stamps (tickets, tokens) come from one counter that strictly increases:
+//     always within this process, and across restarts as far as the wall clock does, so that an
+//     earlier daemon's stamps are smaller. The tickets and tokens of reclaim() are whatever clients
+//     state: a ticket that is taken moves on to the next free one, and one that the counter has not
+//     reached yet is ignored, so that no newcomer ever goes ahead of a claim that is already there.
+//     Two sessions may state the same token.
+//  7. During recovery no lock is tried: a client that waited under the previous daemon returns to a
+//     place ahead of all newcomers (C9). Former holders are holders again at once, and a claim that
+//     wants an answer at once is answered when recovery ends. Only for the head of a queue whose
+//     deadline comes meanwhile is the lock tried, since a free lock must not look taken (C3).
 
 #pragma once
 
@@ -82,7 +83,7 @@ struct Instant {
 // What a session asks for.
 struct Claim {
   SessionId session = 0;
-  UserId user = 0;  // whose session it is
+  UserId user = 0;  // that the session belongs to
   RequestId request = 0;
   FileId file = {};
   Mode mode = Mode::exclusive;
@@ -93,14 +94,14 @@ struct Claim {
   [[nodiscard]] std::size_t text_bytes() const { return path.size() + reason.size(); }
 };
 
-// What a claim was to the daemon before this one.
+// What the previous daemon knew of a claim.
 struct Former {
-  Ticket ticket = 0;                // its place; 0 where it was never told
-  std::optional<Token> token;       // held; none: waiting
+  Ticket ticket = 0;                // its place; 0: the client was never told it
+  std::optional<Token> token;       // of a holder; none: it was waiting
   std::chrono::nanoseconds age{0};  // since the grant, or since the arrival
 };
 
-// One holder or waiter, as everybody may see it.
+// One holder or waiter, as anyone may see it.
 struct Entry {
   Claim claim;
   Ticket ticket = 0;
@@ -112,7 +113,7 @@ struct Entry {
 
 enum class OsResult : std::uint8_t {
   locked,  // the kernel lock is ours
-  busy,    // a process that does not use this daemon has it; to CheckLock: we have not
+  busy,    // a process has it without this daemon; for CheckLock: not locked by us
   failed,  // the kernel cannot lock this file
 };
 
@@ -123,7 +124,7 @@ struct Granted {
   Token token;
 };
 
-// To the session, before either of the other two, where the answer has to be waited for.
+// To the session, ahead of Granted or Refused, if the claim has to wait.
 struct Queued {
   SessionId session;
   RequestId request;
@@ -135,20 +136,20 @@ struct Refused {
   struct Cause {
     Why why = Why::timed_out;
     int os_error = 0;       // os_failed only
-    bool external = false;  // a process without this daemon has it, says the kernel
+    bool external = false;  // the kernel says that a process has it without this daemon
   };
 
   Entry entry;
   Cause cause;
 };
 
-// To the OS layer, which answers TryLock, LookAgain, AwaitLock, CheckLock and an Abandon under way
-// by one os_result().
+// To the OS layer, which answers each TryLock, LookAgain, AwaitLock and CheckLock with one
+// os_result(), also after an Abandon.
 struct TryLock {
   Ticket ticket;
   Mode mode;
 };
-struct LookAgain {  // as TryLock, although a holder of ours excludes it: has it let go, unheard?
+struct LookAgain {  // like TryLock, behind a holder of ours that may have released unheard
   Ticket ticket;
   Mode mode;
 };
@@ -156,14 +157,14 @@ struct AwaitLock {
   Ticket ticket;
   Mode mode;
 };
-struct CheckLock {  // is it locked already, by this very descriptor? does not lock: see OsLocks
+struct CheckLock {  // does this very descriptor have the lock already? Does not lock: see OsLocks
   Ticket ticket;
   Mode mode;
 };
-struct Abandon {  // the answer matters no more; hurry it
+struct Abandon {  // the answer no longer matters; hurry it
   Ticket ticket;
 };
-struct Unlock {  // again: it was not this one's turn
+struct Unlock {  // undoes a lock: it was not this waiter's turn
   Ticket ticket;
 };
 struct Discard {  // unlock if locked, and forget the descriptor
@@ -180,37 +181,37 @@ class Arbiter {
   Arbiter(const Arbiter&) = delete;
   Arbiter& operator=(const Arbiter&) = delete;
 
-  // None where the session already has a request of this id under way or held.
+  // None if the session already has a request with this id, under way or held.
   std::optional<Ticket> acquire(const Instant& now, Claim claim);
 
-  // A claim that the daemon before this one knew. A holder is one again as soon as the kernel
-  // agrees, whatever stands in the queue, and is refused as lost where it does not; a waiter goes
-  // to its former place. Its timeout is what is left of it. None as for acquire(), and where the
-  // session holds that token already.
+  // A claim that the previous daemon knew. A holder is a holder again as soon as the kernel agrees,
+  // whatever waits in the queue, and is refused as lost if the kernel does not agree; a waiter
+  // returns to its former place. The timeout is what is left of it. None as for acquire(), and if
+  // the session already holds or reclaims that token.
   std::optional<Ticket> reclaim(const Instant& now, Claim claim, const Former& former);
 
-  // Between the two, those of before are waited for (invariant 7). begin_recovery() comes first of
-  // all.
+  // Between begin_recovery() and end_recovery() newcomers wait for the previous daemon's clients
+  // (invariant 7). begin_recovery() must be the first call.
   void begin_recovery() { recovering_ = true; }
   void end_recovery();
 
-  // False, and nothing changes, where this session holds no such token.
+  // None, and nothing changes, if this session holds no such token.
   std::optional<Ticket> release(SessionId session, Token token);
 
-  // Ends the wait, or releases the grant; false where there is neither.
+  // Ends the wait, or releases the grant; false if there is neither.
   bool cancel(SessionId session, RequestId request);
 
-  // Everything the session held or waited for.
+  // Gives up everything that the session holds or waits for.
   void disconnect(SessionId session);
 
-  // Everything it waited for; what it holds stays.
+  // Gives up everything that the session waits for; what it holds stays.
   void stop_waiting(SessionId session);
 
   void os_result(const Instant& now, Ticket ticket, OsResult result, int os_error = 0);
 
-  // Time. The caller asks who is due, gives the holders in the way a last chance to be heard (C7),
-  // and then expires those; whoever was granted meanwhile is left alone. At most so many at a time:
-  // the others are due the next time.
+  // Time. The caller asks which claims are due, gives the holders in the way a last chance to be
+  // heard (C7), and then expires those claims; one that was granted meanwhile is left alone. At
+  // most `most` at a time: the others are due the next time.
   [[nodiscard]] std::optional<Monotonic> next_deadline() const;
   [[nodiscard]] bool has_due(Monotonic now) const;
   std::vector<Ticket> due(Monotonic now, std::size_t most = SIZE_MAX);
@@ -223,22 +224,22 @@ class Arbiter {
 
   std::optional<Event> next_event();
 
-  // Visits entries, holders before waiters, each in order, from behind the cursor on, until the
-  // visitor says false. `external`: the waiters of this lock wait for an external holder.
+  // Visits entries after the cursor, holders before waiters, each in order, until the visitor
+  // returns false. `external`: the waiters of this lock wait for an external holder.
   using Visitor = std::function<bool(const Entry& entry, bool external)>;
   void visit(const Cursor& after, const Visitor& visitor) const;
   void visit(const FileId& file, const Cursor& after, const Visitor& visitor) const;
 
-  // Of that lock, from behind that ticket on.
+  // Only the holders of that lock, after that ticket.
   void visit_holders(const FileId& file, Ticket after, const Visitor& visitor) const;
 
-  // Of what the session holds by that token.
+  // The ticket of the lock that the session holds by that token.
   [[nodiscard]] std::optional<Ticket> ticket_of(SessionId session, Token token) const;
 
-  // Whether it holds that, or reclaims it.
+  // Whether the session holds or reclaims that token.
   [[nodiscard]] bool uses(SessionId session, Token token) const;
 
-  // All of a session's.
+  // All entries of the session.
   void visit_session(SessionId session, const std::function<void(const Entry&)>& visitor) const;
 
   struct Counts {
@@ -300,8 +301,8 @@ class Arbiter {
   FlatMap<std::pair<SessionId, RequestId>, Record*> by_request_;
   FlatMap<std::pair<SessionId, Token>, Record*> by_token_;
   FlatMap<SessionId, std::unique_ptr<Session>> sessions_;  // until they disconnect
-  FlatMap<UserId, Use> users_;                             // who has any
-  // Whose records have gone while the OS layer was asked: the answer is still owed.
+  FlatMap<UserId, Use> users_;                             // those that have any claim
+  // Tickets whose records are gone while the OS layer still owes an answer.
   struct Owed {
     Lock* lock;
     bool check;
@@ -310,8 +311,8 @@ class Arbiter {
 
   std::set<std::pair<Monotonic, Ticket>> deadlines_;
   std::deque<Ticket> due_at_once_;
-  Monotonic last_due_;         // when due() was asked last
-  std::vector<Event> events_;  // those before the next one have been taken
+  Monotonic last_due_;         // when due() was last called
+  std::vector<Event> events_;  // those before next_event_ have been taken
   std::size_t next_event_ = 0;
 
   bool recovering_ = false;

@@ -1,4 +1,4 @@
-// Of arbiter.hpp: whose time is over, and what is asked before it is refused.
+// Part of arbiter.hpp: claims whose time is over, and what is asked before they are refused.
 
 #include <algorithm>
 #include <utility>
@@ -19,10 +19,11 @@ bool Arbiter::has_due(Monotonic now) const {
 std::vector<Ticket> Arbiter::due(Monotonic now, std::size_t most) {
   std::vector<Ticket> due;
   last_due_ = now;
-  // Half of them at most, so that a flood of these does not make others late (C3).
+  // At most half of the portion, so that a flood of claims that do not wait makes no others late
+  // (C3).
   for (; !due_at_once_.empty() && due.size() < most / 2; due_at_once_.pop_front()) {
     const auto found = records_.find(due_at_once_.front());
-    // Not so one who came back by the ticket of one that has gone.
+    // The waiter that was meant may be gone, and another may have come back with its ticket.
     const bool waits = found != records_.end() && !found->second->held && found->second->impatient;
     if (waits) due.push_back(due_at_once_.front());
   }
@@ -40,12 +41,12 @@ void Arbiter::expire(const std::vector<Ticket>& due) {
     if (found == records_.end() || found->second->held) continue;
     Record& record = *found->second;
     Lock& lock = *record.owner;
-    // Who was meant may have gone, and another come back by its ticket.
+    // As in due(): another waiter may have come back with the ticket.
     if (!record.impatient && record.deadline > last_due_) continue;
     if (lock.recovering && !record.impatient) {
       last_try(lock, record);
     } else if (record.impatient && lock.unsettled()) {
-      // What the last chance brought is still on its way through the kernel.
+      // The kernel's answer to what the holders have just said is yet to come.
       Lock::put(record, lock.at_once);
     } else if (record.impatient && lock.attempt == Lock::Attempt::none) {
       Lock::put(record, lock.looked);
@@ -58,10 +59,12 @@ void Arbiter::expire(const std::vector<Ticket>& due) {
   for (Lock* lock : held) look_again(*lock);
 }
 
-// For all of a lock at once, which have nobody but holders and waiters of ours in their way.
+// Asks once for all claims of a lock that do not wait; only holders and waiters of ours are in
+// their way.
 void Arbiter::look_again(Lock& lock) {
   if (lock.looking) return;
-  // The one before them was refused meanwhile, and the next may go with the holders.
+  // A waiter ahead of them was refused meanwhile, and the next, which the holders admit, is being
+  // tried.
   if (lock.attempt != Lock::Attempt::none) return end_look(lock, false);
   const Record& head = *lock.queue.begin();
   lock.attempt = Lock::Attempt::probing;
@@ -70,7 +73,7 @@ void Arbiter::look_again(Lock& lock) {
   events_.emplace_back(LookAgain{head.ticket, head.claim.mode});
 }
 
-// Where something else has happened, whoever does not wait is due once more.
+// If the lock is not simply still held, these claims become due once more.
 void Arbiter::end_look(Lock& lock, bool still_held) {
   lock.looking = false;
   if (!still_held) return lock.at_once.merge(lock.looked, Lock::came_before);

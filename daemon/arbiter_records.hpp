@@ -18,13 +18,13 @@ struct Arbiter::Record : Entry {
   Lock* owner = nullptr;
   Session* session = nullptr;
   Monotonic deadline = Monotonic::max();
-  bool returning = false;  // a former holder that is none yet: in no list of its lock
-  bool checking = false;   // the kernel is being asked whether it is one
-  bool impatient = false;  // refused, if not granted, by the next attempt's end
-  bool last_try = false;   // not held back by the recovery any more
-  bool told = false;       // that it has to wait
+  bool returning = false;  // a former holder, not confirmed yet: in no list of its lock
+  bool checking = false;   // the kernel is being asked whether it still holds the lock
+  bool impatient = false;  // refused if the next attempt does not grant it
+  bool last_try = false;   // no longer held back by recovery
+  bool told = false;       // Queued has been issued
   InLock in_lock;          // in the lock's holders or queue
-  InPatience in_patience;  // impatient: in one of the lock's two lists of those, or in none
+  InPatience in_patience;  // impatient only: in the lock's at_once, in its looked, or in neither
   InSession in_session;
 
   [[nodiscard]] bool timed() const { return deadline != Monotonic::max(); }
@@ -35,7 +35,7 @@ struct Arbiter::Lock {
     using type = Ticket;  // NOLINT(readability-identifier-naming): Boost's name
     const Ticket& operator()(const Record& record) const { return record.ticket; }
   };
-  // In the order of arrival, in which former waiters may come back in any order.
+  // In order of arrival. A set, since former waiters may come back in any order.
   using Records = intrusive::set<Record, intrusive::member_hook<Record, InLock, &Record::in_lock>,
                                  intrusive::key_of_value<TicketOf>>;
   using Impatient =
@@ -44,23 +44,23 @@ struct Arbiter::Lock {
   enum class Attempt : std::uint8_t {
     none,
     probing,    // TryLock or LookAgain is out
-    awaiting,   // AwaitLock is out: an external process has it
-    abandoned,  // either is out, for a waiter that left or is no longer the first
+    awaiting,   // AwaitLock is out: an external holder has it
+    abandoned,  // one of these is out, for a waiter that left or is no longer the first
   };
 
   LockId id = 0;
   FileId file;
   Records holders;
   Records queue;
-  Impatient at_once;  // refused, if not granted, as soon as the attempt has ended
-  Impatient looked;   // refused, if not granted, where LookAgain says that it is still held
-  std::uint32_t exclusive = 0;  // holders; several where one has let go and is yet to be heard
+  Impatient at_once;            // refused when the attempt ends, unless granted
+  Impatient looked;             // refused if LookAgain finds the lock still held
+  std::uint32_t exclusive = 0;  // exclusive holders; several if one has released unheard
   std::uint32_t checks = 0;     // CheckLocks that are out
   Attempt attempt = Attempt::none;
   bool recovering = false;  // invariant 7
-  bool external = false;    // when the kernel was last asked, somebody else had it
+  bool external = false;    // an external holder had it when the kernel was last asked
   bool looking = false;     // the attempt is LookAgain
-  Ticket tried = 0;         // whom the attempt is for
+  Ticket tried = 0;         // the ticket that the attempt is for
 
   void add_holder(Record& record) {
     holders.insert(holders.end(), record);
@@ -69,8 +69,8 @@ struct Arbiter::Lock {
   static bool came_before(const Record& one, const Record& other) {
     return one.ticket < other.ticket;
   }
-  // From one of the two lists to the other, where it is in one. Both are in the order of arrival,
-  // so that its place is at the end or near it.
+  // Puts the record into one of the two lists, and takes it out of the other. Both are in order of
+  // arrival, so its place is at the end or near it.
   static void put(Record& record, Impatient& where) {
     record.in_patience.unlink();
     auto place = where.end();
@@ -80,14 +80,14 @@ struct Arbiter::Lock {
   [[nodiscard]] bool admits(Mode mode) const {
     return holders.empty() || (mode == Mode::shared && exclusive == 0);
   }
-  // Whether the lock can be had is about to be known.
+  // Whether it will soon be known if the lock is free.
   [[nodiscard]] bool unsettled() const {
     return attempt == Attempt::probing || attempt == Attempt::abandoned || checks > 0 || recovering;
   }
 };
 
 struct Arbiter::Session {
-  std::size_t held = 0;  // of the records
+  std::size_t held = 0;  // how many of the records
   intrusive::list<Record, intrusive::member_hook<Record, InSession, &Record::in_session>> records;
 };
 

@@ -1,4 +1,4 @@
-// Of arbiter.hpp: claims of the daemon before this one come back (invariants 6 and 7).
+// Part of arbiter.hpp: claims of the previous daemon come back (invariants 6 and 7).
 
 #include <chrono>
 #include <utility>
@@ -10,7 +10,8 @@ namespace locketd {
 std::optional<Ticket> Arbiter::reclaim(const Instant& now, Claim claim, const Former& former) {
   if (former.token && by_token_.contains({claim.session, *former.token})) return std::nullopt;
   if (claim.timeout) *claim.timeout += former.age;
-  // A holder that never waited has no ticket; its token will do, which came right after it.
+  // A holder that never waited was told no ticket. Its token will do: it was issued right after the
+  // ticket.
   const Ticket place = former.ticket != 0 ? former.ticket : former.token.value_or(0);
   Record* const record = add(now, std::move(claim), place);
   if (record == nullptr) return std::nullopt;
@@ -44,7 +45,7 @@ void Arbiter::end_recovery() {
   for (Lock* lock : locks) advance(*lock);
 }
 
-// Of a former holder, which is one still if the kernel says so.
+// For a former holder, which is still a holder if the kernel says so.
 void Arbiter::check_ended(Lock& lock, Record& record, OsResult result, int os_error) {
   --lock.checks;
   record.checking = false;
@@ -58,13 +59,12 @@ void Arbiter::check_ended(Lock& lock, Record& record, OsResult result, int os_er
   lock.add_holder(record);
   lock.external = false;
   hold(record, record.token);
-  // Whoever was tried waits for this holder and not for an external one.
+  // The waiter that was being tried waits for this holder, not for an external one.
   retract(lock);
 }
 
-// Its time is over, and nobody has asked the kernel yet. That is done now where nobody is before
-// it; the others are held back as before, so that those who have yet to come back keep their
-// places.
+// The record's time is over, but the kernel has not been asked. That is done now if it is the first
+// in the queue; the others stay held back, so that those yet to come back keep their places.
 void Arbiter::last_try(Lock& lock, Record& record) {
   const bool first = &*lock.queue.begin() == &record;
   if (!first || lock.checks > 0 || !lock.admits(record.claim.mode)) {

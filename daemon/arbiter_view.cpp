@@ -1,4 +1,4 @@
-// Of arbiter.hpp: what others may see of it. Nothing here changes anything.
+// Part of arbiter.hpp: what others may see of its state. Nothing here changes anything.
 
 #include <algorithm>
 #include <set>
@@ -37,7 +37,8 @@ std::vector<SessionId> Arbiter::holding_sessions() const {
 }
 
 bool Arbiter::visit_lock(const Lock& lock, Ticket after, const Visitor& visitor) const {
-  // A former waiter's ticket may be smaller than a holder's.
+  // A former waiter's ticket may be smaller than a holder's, so the ticket alone does not tell
+  // which of the two lists the cursor is in.
   const auto found = records_.find(after);
   const bool known = found != records_.end() && found->second->owner == &lock;
   const bool at_waiter = known && !found->second->held;

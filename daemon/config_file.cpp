@@ -13,7 +13,7 @@ namespace {
 namespace proto = locket::proto;
 
 constexpr std::string_view kBlanks = " \t\r";
-constexpr std::string_view kToBeQuoted = " \t,";  // which for CLI11 part the values of a list
+constexpr std::string_view kToBeQuoted = " \t,";  // at which CLI11 splits a list of values
 
 std::string_view trimmed(std::string_view text) {
   const auto begin = text.find_first_not_of(kBlanks);
@@ -21,7 +21,7 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
 }
 
-// What stands after the "=", without quotes and comment.
+// The value after the "=", without quotes and comment.
 std::expected<std::string, std::string> value_of(std::string_view text) {
   if (text.empty() || (text[0] != '"' && text[0] != '\'')) {
     const std::string_view bare = trimmed(text.substr(0, text.find('#')));

@@ -1,9 +1,9 @@
-// The configuration file: where it is, and what its lines say. What the names and values mean is
-// settings.cpp's.
+// The configuration file: where it is, and what its lines say. settings.cpp knows what the names
+// and values mean.
 //
-// Its format is CLI11's, as far as there is use for it: a `name = value` a line, the value in
-// quotes or bare, comments from `#` on, or from `;` where a line begins with it. CLI11's own reader
-// is not used, since it tells no line numbers and drops in silence what it does not understand.
+// The format is the useful part of CLI11's: one `name = value` per line, the value in quotes or
+// bare, comments from `#` on, or from `;` at the beginning of a line. CLI11's own reader is not
+// used, since it reports no line numbers and silently drops what it does not understand.
 
 #pragma once
 
@@ -31,12 +31,12 @@ struct ConfigFile {
 
 ConfigFile parse_config(std::string_view text);
 
-// The text of the file. None where it is not there; an error where it cannot be read.
+// The text of the file. None if it does not exist; an error if it cannot be read.
 std::expected<std::optional<std::string>, std::string> read_config(const std::string& path);
 
-// A user's daemon, which is one with $XDG_RUNTIME_DIR as for the socket, has
-// $XDG_CONFIG_HOME/locket/locketd.conf (~/.config where that is not set), the machine's
-// /etc/locket/locketd.conf. None for a user without a home.
+// For a user's daemon (one with $XDG_RUNTIME_DIR, as for the socket):
+// $XDG_CONFIG_HOME/locket/locketd.conf, in ~/.config if that variable is not set. For the machine's
+// daemon: /etc/locket/locketd.conf. None for a user without a home.
 std::optional<std::string> default_config_path();
 
 }  // namespace locketd

@@ -27,7 +27,7 @@ std::expected<std::optional<std::string>, std::string> read_config(const std::st
   };
   const proto::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
-  // A service's user is not the one who wrote the file.
+  // The service's user is not the one who wrote the file, so the message names it.
   if (!file && errno == EACCES) {
     return cannot(
         fmt::format("the user that locketd runs as ({}) has no permission to", ::geteuid()));
@@ -47,7 +47,7 @@ std::expected<std::optional<std::string>, std::string> read_config(const std::st
 std::optional<std::string> default_config_path() {
   if (!proto::variable("XDG_RUNTIME_DIR")) return kSystemConfig;
   const auto config = proto::variable("XDG_CONFIG_HOME");
-  // A relative one is to be ignored, says the XDG Base Directory Specification.
+  // The XDG Base Directory Specification says that a relative path is to be ignored.
   if (config && config->front() == '/') return *config + "/locket/locketd.conf";
   const auto home = proto::variable("HOME");
   if (!home) return std::nullopt;

@@ -7,13 +7,13 @@
 
 namespace locketd {
 
-// To the hard limit, if it can: select(2), which the soft one protects, is used nowhere
-// (systemd.exec(5), LimitNOFILE).
+// Raises the soft limit to the hard one, if possible: select(2), which the soft limit protects, is
+// used nowhere (systemd.exec(5), LimitNOFILE).
 void raise_descriptor_limit();
 
 std::uint64_t descriptor_limit();
 
-// Counted in /proc/self/fd; 0 where there is no /proc.
+// Counted in /proc/self/fd; 0 if there is no /proc.
 std::uint64_t descriptors_open();
 
 }  // namespace locketd

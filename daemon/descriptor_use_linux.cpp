@@ -21,7 +21,7 @@ std::uint64_t descriptor_limit() {
 }
 
 std::uint64_t descriptors_open() {
-  // The folder's size is their number since Linux 6.2 (proc_pid_fd(5)), with no need to read it.
+  // Since Linux 6.2 the folder's size is their number (proc_pid_fd(5)), so it need not be read.
   struct stat info{};
   if (::stat("/proc/self/fd", &info) == 0 && info.st_size > 0) {
     return static_cast<std::uint64_t>(info.st_size);
@@ -30,7 +30,7 @@ std::uint64_t descriptors_open() {
   if (!folder) return 0;
   std::uint64_t count = 0;
   while (const dirent* entry = ::readdir(folder.get())) count += entry->d_name[0] != '.' ? 1 : 0;
-  return count - 1;  // the folder's own
+  return count - 1;  // without the open folder's own
 }
 
 }  // namespace locketd

@@ -26,7 +26,7 @@ std::unexpected<Error> fail(Errc code, std::string message) {
   return std::unexpected(Error{code, std::move(message)});
 }
 
-// Of one session, unanswered: lists are answered one a pass, so that they could pile up.
+// Unanswered lists of one session. Lists are answered one per pass, so they could pile up.
 constexpr std::size_t kMaxPendingLists = 64;
 
 // Rounded up: never early (C3).
@@ -76,7 +76,8 @@ std::expected<void, Error> Dispatch::received(SessionId session, std::string_vie
                                               proto::Descriptors& descriptors) {
   const UserId user = clients_.at(session).peer->uid;
   if (!descriptors.empty() && os_locks_.may_hang(user)) {
-    // Refused alone, they would go on coming, and closing them hangs.
+    // Ends the session. If only requests were refused, descriptors would keep coming, and closing
+    // them hangs.
     const UserHas has = make_room(user);
     if (auto few = descriptors_left(limits_for(has), user, has); !few) return few;
   }
@@ -204,7 +205,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
                std::nullopt);
 }
 
-// A path alone.
+// For a request that came with a path alone.
 Dispatch::Outcome Dispatch::open(Client& client, const Request& request,
                                  const proto::Acquire& acquire) {
   const auto path = path_to_open(*client.peer, acquire);
@@ -272,7 +273,7 @@ Dispatch::Outcome Dispatch::enter(Client& client, const Request& request, Passed
   return outcome;
 }
 
-// A claim goes to the arbiter, and its descriptor to the OS locks.
+// Hands the claim to the arbiter, and its descriptor to the OS locks.
 Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, PassedFile& file,
                                   Claim claim, const std::optional<Former>& former) {
   if (!request.id) return no_id(request);
@@ -308,7 +309,7 @@ Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, Passed
                 fmt::format("this session has the token {} already", *former->token));
   }
   if (!ticket) return id_in_use(*request.id);
-  // In time: the arbiter's events about this ticket come out in pump(), after this.
+  // In time: the arbiter's events about this ticket are performed later, by pump().
   os_locks_.adopt(*ticket, std::move(file));
   return {};
 }
@@ -334,7 +335,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   }
   log::debug("session {}: releases {}", client.session, release.token);
   if (release.park && !client.detached) to_park_ = {*ticket, client.session, release.token};
-  if (client.detached) keep_later(client);  // it did not become another after all
+  if (client.detached) keep_later(client);  // its exec has not happened, and it holds less now
   if (request.id) reply(client.session, request.id, proto::Done{});
   return {};
 }

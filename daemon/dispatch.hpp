@@ -1,17 +1,17 @@
-// Requests to the arbiter, the arbiter's events to replies and to the OS.
+// Passes requests to the arbiter, and turns the arbiter's events into replies and OS calls.
 //
-// Role: between sessions and arbiter; knows messages but neither sockets nor Asio, so that
+// Role: stands between sessions and arbiter; knows messages but neither sockets nor Asio, so that
 // tests and fuzzers drive whole sessions without either. Owned by Server. One thread only.
 //
 // Invariants:
-//  1. A request is never refused because of a holder, and `list` never answered, before what the
-//     holders' sockets already had has been heard (C7): such answers wait for settle().
+//  1. A request is never refused because of a holder, and `list` never answered, before the daemon
+//     has read what the holders' sockets already had (C7): such answers wait for settle().
 //  2. Nothing here calls back into itself: handlers only feed the arbiter, pump() only drains its
 //     events, and Sessions::drain() is called from settle() alone.
-//  3. What costs much more than its request did is served in small portions, one a pass of
-//     settle(): refusals a few at a time, lists one at a time, to the sessions in turn; and of the
-//     holders that are heard before, 256 for each of the two, which takes less than a millisecond
-//     where they have said nothing (C15).
+//  3. Work that costs much more than its request did is done in small portions, one per settle():
+//     refusals a few at a time, lists one at a time, to the sessions in turn; and for each of the
+//     two, 256 of the holders to be heard first, which takes less than a millisecond if they have
+//     said nothing (C15).
 
 #pragma once
 
@@ -48,76 +48,78 @@ class Sessions {
   virtual Instant now() const = 0;
   virtual void send(SessionId session, std::string_view line) = 0;
 
-  // Reads what the session's socket has and handles it, or its end, right now.
+  // Reads and handles what the session's socket has, or its end, right now.
   virtual void drain(SessionId session) = 0;
 
-  // Calls settle(), after others had their turn.
+  // Calls settle() after the others have had their turn.
   virtual void settle_later() = 0;
 
-  // Whether it has more unread answers than is good for it.
+  // Whether so many of its answers are unread that it should get no more for now.
   virtual bool is_behind(SessionId session) const = 0;
 
-  // How many locks of a session can outlive this daemon by keep(); 0 where none can.
+  // How many locks of a session can outlive this daemon by keep(); 0 if none can.
   virtual std::size_t keeps() const = 0;
 
-  // Sees to it that the session outlives this daemon: the lines, said to the next one with those
-  // files, bring it back. For a client that cannot say them itself any more. False where there is
-  // no room now: then keep_those_put_off() is called when there is.
+  // Makes the session outlive this daemon: sent to the next one with those files, the lines bring
+  // it back. For a client that can no longer send them itself. False if there is no room now: then
+  // keep_those_put_off() is called when there is.
   virtual bool keep(SessionId session, const std::string& lines, const std::vector<int>& files) = 0;
 };
 
 class Dispatch {
  public:
-  // Of each session that is kept, besides its lock files.
+  // Descriptors of each kept session, besides its lock files.
   static constexpr std::size_t kDescriptorsKeptBeside = 2;
-  // Of one user, so that he does not fill what all have: half of FileDescriptorStoreMax=, as the
-  // units have it.
+  // Of all kept sessions of one user, so that no user fills the store that all share: half of
+  // FileDescriptorStoreMax= as the units set it.
   static constexpr std::size_t kMaxDescriptorsKeptOfUser = 768;
 
   Dispatch(Sessions& sessions, OsLocks& os_locks, std::string socket_path, UserLimits limits = {});
 
-  // May this peer have a session? Else why not, for it to read.
+  // Whether this peer may have a session; the error is for the peer to read.
   [[nodiscard]] std::expected<void, locket::proto::Error> admits(const Peer& peer);
 
-  // The session's events, in this order; the peer lives until closed().
-  // `kept`: an earlier daemon's, of a process that was becoming another.
+  // A session's events, in this order; the peer lives until closed().
+  // `kept`: by an earlier daemon, for a process that was becoming another program.
   void opened(SessionId session, const Peer& peer, bool kept = false);
-  // An error where it can no longer be told which descriptor goes with which request. An empty
-  // descriptor stands for one that the daemon could not take.
+  // An error means that the session must end: it is no longer known which descriptor belongs to
+  // which request, or the user has too many. An empty descriptor stands for one that the daemon
+  // could not take.
   [[nodiscard]] std::expected<void, locket::proto::Error> received(
       SessionId session, std::string_view line, locket::proto::Descriptors& descriptors);
   void closed(SessionId session);
 
-  // So many have come ahead of their requests and are kept for those: an error where that is more
-  // than this user may have.
+  // This many descriptors have come ahead of their requests and are kept for them; an error if that
+  // is more than this user may have.
   [[nodiscard]] std::expected<void, locket::proto::Error> came_ahead(SessionId session,
                                                                      std::size_t descriptors);
 
-  // The answer to bytes that are no line of ours.
+  // Answers and logs a violation of the protocol, which ends the session.
   void violated(SessionId session, const locket::proto::Error& error);
 
   // The daemon is about to end the session.
   void giving_up(SessionId session, std::string_view why);
 
-  // For what concerns clients that have no session.
+  // Logs an incident; called from outside for clients that have no session.
   void tell(log::Level level, const Incident& incident);
 
-  // Descriptors that no request will take any more, and that must not be closed elsewhere: OsLocks.
+  // Closes descriptors that no request will take any more. They must not be closed elsewhere: see
+  // OsLocks.
   void dispose(SessionId session, locket::proto::Descriptors& descriptors);
 
-  // The connection has ended. True where the session has asked to live as long as its process: then
-  // it goes on holding, but waits no longer, since nobody could tell it of a grant.
+  // The connection has ended. True if the session asked to live as long as its process: it keeps
+  // its locks but stops waiting, since it could not be told of a grant.
   [[nodiscard]] bool outlives_connection(SessionId session);
 
-  // There was a daemon before this one, whose clients come back until then (C9), or for half
-  // a second longer at most, while they still do. First of all.
+  // There was a daemon before this one, whose clients come back until `end` (C9), or for up to half
+  // a second longer while they still do. Must be the first call.
   void recover_until(Monotonic end);
 
-  // There is room again for what Sessions::keep() had none for.
+  // There is room again for the sessions that Sessions::keep() had no room for.
   void keep_those_put_off();
 
-  // After each batch of the above, and when next_deadline() has come. What takes longer is left to
-  // settle(), so that it is done once a pass of the loop, and not once for each session that talks.
+  // To be called after each batch of the above, and at next_deadline(). Longer work is left to
+  // settle(), so that it is done once per pass of the loop, not once for each session that talks.
   void attend();
   void settle();
   // In one line, for people: "sessions: 3, holders: 2, ...".
@@ -135,23 +137,23 @@ class Dispatch {
     SessionId session = 0;
     const Peer* peer = nullptr;
     std::string stated_command;        // shown where the kernel does not tell
-    mutable std::string command = {};  // what it told
-    mutable Monotonic told = {};       // and when
+    mutable std::string command = {};  // the name that the kernel told
+    mutable Monotonic told = {};       // when it was last asked
     bool greeted = false;
     bool notices = false;  // wants to be told when it has to wait
     bool detached = false;
     bool reclaimed = false;  // says that it held something under an earlier daemon
-    std::size_t ahead = 0;   // descriptors
+    std::size_t ahead = 0;   // descriptors that came ahead of their requests
     std::vector<Parked> parked = {};
   };
   struct Presence {
     std::size_t sessions = 0;
     std::size_t ahead = 0;
     std::size_t parked = 0;
-    boost::unordered_flat_set<SessionId> parking = {};  // those that have anything parked
+    boost::unordered_flat_set<SessionId> parking = {};  // sessions that have anything parked
   };
   struct PendingList {
-    std::uint64_t number;  // of all, in the order of arrival
+    std::uint64_t number;  // over all sessions, in order of arrival
     RequestId request;
     locket::proto::List list;
   };
@@ -182,7 +184,7 @@ class Dispatch {
                 const std::optional<Former>& former);
   void dispose_first(SessionId session, Descriptors& descriptors);
 
-  // Between two claims on one file: dispatch_parking.cpp.
+  // Files that stay open between two claims: dispatch_parking.cpp.
   void park(SessionId session, Token token, Ticket ticket);
   std::optional<PassedFile> take_parked(Client& client, Token token);
   void dispose(PassedFile file);
@@ -190,12 +192,13 @@ class Dispatch {
   void unpark_one(Presence& user);
   void unparked(const Client& client, std::size_t files);
 
-  // What this user has, where he may have one more: what is parked keeps nobody out.
+  // What this user has, after parked files were closed to make room for one more: parking keeps
+  // nobody out.
   UserHas make_room(UserId user);
   [[nodiscard]] UserHas what_has(UserId user) const;
   [[nodiscard]] UserLimits limits_for(const UserHas& has) const;
 
-  // To the log: dispatch_incidents.cpp.
+  // Logging: dispatch_incidents.cpp.
   void tell_refusal(const Client& client, const Request& request,
                     const locket::proto::Error& error);
   void tell_refusal(const Client& client, const Refused& event, const locket::proto::Error& error);
@@ -240,36 +243,36 @@ class Dispatch {
   const Instant started_;
   Arbiter arbiter_;
   Incidents incidents_;
-  std::string line_;  // the last that was sent: its memory is used again
+  std::string line_;  // the last line sent: its memory is reused
   std::optional<Monotonic> recovery_end_;
-  Monotonic recovery_latest_;  // that it may end, however many come back
-  int prolongations_ = 0;      // of the recovery, since this process itself was late
+  Monotonic recovery_latest_;  // when recovery ends at the latest, however many come back
+  int prolongations_ = 0;      // of recovery, since this process itself was late
   boost::unordered_flat_map<SessionId, Client> clients_;
-  boost::unordered_flat_map<UserId, Presence> users_;  // who has any session
-  std::size_t ahead_ = 0;                              // of all
+  boost::unordered_flat_map<UserId, Presence> users_;  // those that have any session
+  std::size_t ahead_ = 0;                              // of all users
   std::size_t parked_ = 0;
   struct ToPark {
     Ticket ticket;
     SessionId session;
     Token token;
   };
-  std::optional<ToPark> to_park_;  // when the arbiter has let go of it
+  std::optional<ToPark> to_park_;  // when the arbiter discards it
   std::set<SessionId> kept_;       // by an earlier daemon
-  std::set<SessionId> to_keep_;    // for the next one, of whom that has to be told
-  std::set<SessionId> put_off_;    // of these, for whom there was no room
-  // Of each user's sessions that are kept, the descriptors.
+  std::set<SessionId> to_keep_;    // for the next daemon, and not kept yet
+  std::set<SessionId> put_off_;    // those for which there was no room
+  // For each user, how many descriptors are kept of each session.
   std::map<UserId, std::map<SessionId, std::size_t>> shares_;
   Openings openings_;
-  std::vector<Ticket> due_;            // who is refused when those below have been heard:
-  std::vector<FileId> unheard_files_;  // their holders,
-  Ticket heard_holder_ = 0;            // behind this one, of the last file
+  std::vector<Ticket> due_;            // refused when these have been heard:
+  std::vector<FileId> unheard_files_;  // the holders of these files,
+  Ticket heard_holder_ = 0;            // of the last file, those after this one
   std::map<SessionId, std::deque<PendingList>> lists_;
-  std::vector<SessionId> unheard_sessions_;  // before lists are answered
-  std::uint64_t hearing_for_ = 0;            // lists up to this one
-  SessionId last_listed_ = 0;                // whose turn it was
-  std::uint64_t last_list_ = 0;              // that came
-  std::uint64_t heard_lists_ = 0;  // up to this one, the holders have been heard since it came
-  bool fresh_list_ = false;        // one that begins has come since then
+  std::vector<SessionId> unheard_sessions_;  // to be heard before lists are answered
+  std::uint64_t hearing_for_ = 0;            // for lists up to this number
+  SessionId last_listed_ = 0;                // the session whose turn it was
+  std::uint64_t last_list_ = 0;              // the number of the last that came
+  std::uint64_t heard_lists_ = 0;  // up to this number, holders have been heard since the list came
+  bool fresh_list_ = false;        // a list from the beginning has come since hearing began
 };
 
 }  // namespace locketd

@@ -1,4 +1,4 @@
-// Of dispatch.hpp: what sessions are told.
+// Part of dispatch.hpp: answers to sessions.
 
 #include <fmt/core.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@ using proto::Errc;
 
 namespace {
 
-// It says nothing about the file, and may be over the next time.
+// A shortage says nothing about the file, and may be over the next time.
 bool is_shortage(int os_error) {
   return os_error == EMFILE || os_error == ENFILE || os_error == ENOMEM || os_error == ENOLCK;
 }
@@ -84,7 +84,7 @@ void Dispatch::perform(const Granted& event) {
   log::debug("session {}: granted {}", event.session, event.token);
   reply(event.session, event.request, proto::Grant{event.token});
   const Client& client = clients_.at(event.session);
-  if (client.detached) keep_later(client);  // what the next daemon is to know has changed
+  if (client.detached) keep_later(client);  // what the next daemon must know has changed
   supersede(client, event.token);
 }
 
@@ -127,7 +127,7 @@ void Dispatch::reply(SessionId session, std::optional<RequestId> id, proto::Answ
   sessions_.send(session, line_);
 }
 
-// Looked up in /proc anew after a while: a process may change its name, and a page has many rows.
+// Looked up in /proc again after a while: a process may change its name, and a page has many rows.
 const std::string& Dispatch::command_shown(const Client& client) const {
   constexpr std::chrono::milliseconds kFresh{20};
   const Monotonic now = sessions_.now().steady;

@@ -1,4 +1,4 @@
-// Of dispatch.hpp: what the log is told of clients.
+// Part of dispatch.hpp: what is logged about clients.
 
 #include <utility>
 #include <variant>
@@ -38,8 +38,8 @@ void Dispatch::giving_up(SessionId session, std::string_view why) {
   tell(Level::warning, {Kind::session_ended, peer.pid, peer.uid, {}, why});
 }
 
-// What is not held is no news: a release may cross the end of what it releases. Nor is what is not
-// parked: its descriptor comes next.
+// `not_held` is no news: a release may cross the end of what it releases. Nor is `not_parked`: the
+// client passes the descriptor next.
 void Dispatch::tell_refusal(const Client& client, const Request& request,
                             const proto::Error& error) {
   const bool news = error.code != Errc::not_held && error.code != Errc::not_parked;
@@ -61,7 +61,8 @@ void Dispatch::tell_refusal(const Client& client, const Refused& event, const pr
   tell(failed ? Level::warning : Level::debug, incident);
 }
 
-// That a command which locketctl run became ends with its lock is the way in which it releases it.
+// A command that `locketctl run` became releases its lock by ending, so that is worth debug level
+// only.
 void Dispatch::tell_taken(const Client& client) {
   const auto level = client.detached ? Level::debug : Level::info;
   if (!log::enabled(level) || arbiter_.entries_of(client.session) == 0) return;

@@ -1,4 +1,4 @@
-// Of dispatch.hpp: what a daemon knows of the one before it and leaves to the one after it (C9).
+// Part of dispatch.hpp: what a daemon takes over from the previous one and leaves to the next (C9).
 
 #include <algorithm>
 #include <chrono>
@@ -13,13 +13,13 @@ namespace proto = locket::proto;
 
 namespace {
 
-// The recovery's end is noticed later than this only where the process itself stood still (SIGSTOP,
-// a suspended machine). Its clients came back in time but are not heard yet, so it goes on for
-// twice as long: a pass of the loop that is itself just not late must fit.
+// The end of recovery is noticed later than this only if the process itself stood still (SIGSTOP, a
+// suspended machine). Clients that came back in time are then not heard yet, so recovery goes on
+// for twice as long: that leaves room for one pass of the loop that just counts as in time.
 constexpr std::chrono::milliseconds kStandstill{50};
-constexpr int kMaxProlongations = 4;  // on a machine that is always late, it has to end as well
-// Where one is still coming back others may be behind him, as on a busy machine: each has tried
-// again within this time. Nobody can keep the recovery from ending, though, and it ends before
+constexpr int kMaxProlongations = 4;  // recovery must end even on a machine that is always late
+// While a client is still coming back, others may be behind it, as on a busy machine: each has
+// tried again within this time. But no client can keep recovery from ending, and it ends before
 // clients that want an answer at once give up (a second).
 constexpr std::chrono::milliseconds kBetweenTwo{100};
 constexpr std::chrono::milliseconds kLongestDelay{500};
@@ -50,8 +50,8 @@ void Dispatch::end_recovery_in_time(Monotonic now) {
   pump();
 }
 
-// Many may have to be kept, and a session for each of many grants: it is done once for all of a
-// pass, and for one session a pass (C15).
+// Many sessions may have to be kept, and one of them again for each of many grants: it is done once
+// for all changes of a pass, and for one session per pass (C15).
 void Dispatch::keep_later(const Client& client) {
   const bool is_kept = kept_.contains(client.session);
   if (is_kept || sessions_.keeps() == 0) return;
@@ -71,10 +71,10 @@ void Dispatch::keep_later(const Client& client) {
 
 void Dispatch::opened_kept(SessionId session, UserId user) {
   kept_.insert(session);
-  shares_[user][session] = kDescriptorsKeptBeside + 1;  // of a lock at least
+  shares_[user][session] = kDescriptorsKeptBeside + 1;  // and at least one lock file
 }
 
-// False where it would be more than its user may have; what is kept of it so far stays.
+// False if that would be more than the user may have; what is kept of the session so far stays.
 bool Dispatch::takes_share(const Client& client) {
   auto& shares = shares_[client.peer->uid];
   const std::size_t share =
@@ -95,7 +95,7 @@ void Dispatch::give_share_back(const Client& client) {
   if (shares->second.empty()) shares_.erase(shares);
 }
 
-// By what its client would say to the next daemon, if it still could.
+// Keeps one session, as the lines that its client would send to the next daemon if it still could.
 void Dispatch::keep_one() {
   if (to_keep_.empty()) return;
   const Client& client = clients_.at(to_keep_.extract(to_keep_.begin()).value());
@@ -125,9 +125,9 @@ void Dispatch::keep_those_put_off() {
   put_off_.clear();
 }
 
-// A process whose session an earlier daemon kept, since it was becoming another, may come back by
-// itself: it was not yet, or could not. Then what was kept is one holder too many, on the same open
-// file description, and would stay one when the process has released.
+// A process whose session an earlier daemon kept, because it was becoming another program, may come
+// back by itself: it had not become one yet, or could not. The kept session is then one holder too
+// many, on the same open file description, and would stay one after the process has released.
 void Dispatch::supersede(const Client& client, Token token) {
   if (!client.reclaimed || kept_.contains(client.session)) return;
   for (const SessionId session : kept_) {
@@ -137,7 +137,7 @@ void Dispatch::supersede(const Client& client, Token token) {
     tell_superseded(session, *ticket);
     os_locks_.disown(*ticket);
     arbiter_.release(session, token);
-    // As it is now: a daemon after this one would miss the lock that has been released since.
+    // Kept again as it is now: the next daemon would miss the lock that is released here.
     to_keep_.insert(session);
     return;
   }

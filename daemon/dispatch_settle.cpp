@@ -1,7 +1,7 @@
-// Of dispatch.hpp: what waits until holders have been heard (invariants 1 and 3).
+// Part of dispatch.hpp: answers that wait until holders have been heard (invariants 1 and 3).
 //
-// Each is heard as far as its socket had something when it was its turn, which was after the claim
-// or the list came: so a release that returned before is heard before the answer (C7).
+// Each session is heard as far as its socket had something at its turn, which is after the claim or
+// the list came: so a release that returned before is heard before the answer (C7).
 
 #include <algorithm>
 #include <utility>
@@ -12,17 +12,17 @@ namespace locketd {
 
 namespace {
 
-// So many take some milliseconds, where all texts are as long as they can be.
+// 64 refusals take a few milliseconds with texts of maximum length.
 constexpr std::size_t kRefusalsAtOnce = 64;
 
-// To look into a socket takes a microsecond or so; who has much to say is heard no further than it
-// had said it.
+// Looking into a socket takes a microsecond or so. A session with much to say is heard only as far
+// as it had said it.
 constexpr std::size_t kHeardAtOnce = 256;
 
 }  // namespace
 
-// One pass: what comes in by the draining is answered in the next, after others had their turn, so
-// that a client who never stops talking cannot keep the loop here (C15).
+// One pass: what draining brings in is answered in the next, after others have had their turn, so
+// that a client that never stops talking cannot keep the loop here (C15).
 void Dispatch::settle() {
   see_to_time(sessions_.now().steady);
   const bool refusing = refuse_those_due();
@@ -30,7 +30,7 @@ void Dispatch::settle() {
   if (refusing || listing) sessions_.settle_later();
 }
 
-// False where nobody is due.
+// False if no claim is due.
 bool Dispatch::refuse_those_due() {
   if (due_.empty()) {
     due_ = arbiter_.due(sessions_.now().steady, kRefusalsAtOnce);
@@ -43,7 +43,7 @@ bool Dispatch::refuse_those_due() {
   return true;
 }
 
-// False where there is none to be answered before something happens.
+// False if none can be answered before something happens.
 bool Dispatch::answer_lists() {
   if (unheard_sessions_.empty()) {
     if (lists_.empty()) return false;
@@ -55,8 +55,8 @@ bool Dispatch::answer_lists() {
   return answer_one_list() || !all;
 }
 
-// Of the files of those who are due; a file's in the order of their tickets. True when all have
-// been.
+// Hears the holders of the due claims' files; those of one file in the order of their tickets. True
+// when all have been heard.
 bool Dispatch::hear_holders() {
   std::vector<SessionId> sessions;
   while (!unheard_files_.empty() && sessions.size() < kHeardAtOnce) {
@@ -79,7 +79,7 @@ bool Dispatch::hear_holders() {
   return unheard_files_.empty();
 }
 
-// Of those that held something when the list came. True when all have been.
+// Hears the sessions that held something when the list came. True when all have been heard.
 bool Dispatch::hear_sessions() {
   for (std::size_t heard = 0; heard < kHeardAtOnce && !unheard_sessions_.empty(); ++heard) {
     const SessionId session = unheard_sessions_.back();
@@ -89,9 +89,8 @@ bool Dispatch::hear_sessions() {
   return unheard_sessions_.empty();
 }
 
-// Of the session that comes after the one that had its turn, and reads its answers. A list that
-// came by the draining waits for the next pass. False where there is none to be answered before
-// something happens.
+// Answers the next session in turn that reads its answers. A list that draining brought in waits
+// for the next pass. False if none can be answered before anything happens.
 bool Dispatch::answer_one_list() {
   const auto can = [this](const auto& entry) { return !sessions_.is_behind(entry.first); };
   const auto next = lists_.upper_bound(last_listed_);

@@ -1,4 +1,4 @@
-// Of dispatch.hpp: what each user has, and whether he may have more.
+// Part of dispatch.hpp: what each user has, and whether the user may have more.
 
 #include "daemon/dispatch.hpp"
 
@@ -8,8 +8,8 @@ using locket::proto::Error;
 
 namespace {
 
-// For one that is wanted: to close one takes 2 µs, and all of them could be thousands, where the
-// limit has come down (C15).
+// At most this many parked files are closed per request: each close takes 2 µs, and there may be
+// thousands after the limit fell (C15).
 constexpr std::size_t kMostUnparked = 64;
 
 }  // namespace
@@ -45,7 +45,7 @@ UserLimits Dispatch::limits_for(const UserHas& has) const {
   return locketd::limits_for(has, limits_, descriptors_for_users_, all.descriptors());
 }
 
-// One is no more than any request may bring.
+// A single early descriptor is not checked: any claim may bring one.
 std::expected<void, Error> Dispatch::came_ahead(SessionId session, std::size_t descriptors) {
   Client& client = clients_.at(session);
   if (client.ahead == descriptors) return {};

@@ -20,7 +20,7 @@ namespace proto = locket::proto;
 constexpr std::string_view kPrefix = "LOCKETD_";
 constexpr char kConfigVariable[] = "LOCKETD_CONFIG";
 
-// What is wrong with it, else none. `name` is how the complaint calls it.
+// What is wrong with the value, if anything. `name` is what the complaint calls it.
 std::optional<std::string> set(Effective& found, std::size_t row, const std::string& value,
                                std::string_view name, std::string origin) {
   if (auto read = settings()[row].read(found.options, value); !read) {
@@ -59,7 +59,7 @@ void take_lines(Effective& found, const std::string& path, std::string_view text
   }
 }
 
-// `named`: the file that somebody asked for, in place of the default one.
+// `named`: the file that was asked for, in place of the default one.
 void take_file(Effective& found, const std::optional<std::string>& named) {
   const auto path = named ? named : default_config_path();
   found.looked_for = path;
@@ -76,7 +76,7 @@ void take_file(Effective& found, const std::optional<std::string>& named) {
   }
 }
 
-// One that is nearly ours was meant for us. Others are left alone: where there are containers,
+// A name that is nearly one of ours was meant for us. Others are left alone: with containers,
 // variables such as LOCKETD_PORT come from elsewhere.
 void look_for_misspelt_variables(Effective& found) {
   auto names = variables_of_settings();

@@ -1,6 +1,6 @@
-// The options that hold, each with where it comes from; and what is wrong with what was said.
+// The options in effect, each with its origin, and the mistakes in what was given.
 //
-// Pure but for reading the environment and the file.
+// Pure, except that it reads the environment and the file.
 
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace locketd {
 
-// What the command line says: --config, and for each of settings() its flag's value.
+// What the command line gives: --config, and the flag's value for each of settings().
 struct Said {
   std::optional<std::string> config;
   std::vector<std::optional<std::string>> flags;
@@ -20,18 +20,18 @@ struct Said {
 
 struct Effective {
   Options options;
-  std::vector<std::string> origins;       // of each of settings(): "default", "LOCKET_SOCKET", …
+  std::vector<std::string> origins;       // for each of settings(): "default", "LOCKET_SOCKET", …
   std::optional<std::string> looked_for;  // the file that would be read
-  std::optional<std::string> config;      // the same where it was there, and was read
-  std::vector<std::string> mistakes;      // each a line
+  std::optional<std::string> config;      // the same, if it existed and was read
+  std::vector<std::string> mistakes;      // one line each
   bool command_line_is_wrong = false;
 };
 
-// The file first, then the environment, then the command line: the later one counts. What is
-// overridden must be right as well.
+// Reads the file, then the environment, then the command line: the later one counts. Values that
+// are overridden must be valid as well.
 Effective effective(const Said& said);
 
-// For --check-config: as a configuration file that says the same, or as JSON.
+// For --check-config: as an equivalent configuration file, or as JSON.
 std::string as_config(const Effective& found);
 std::string as_json(const Effective& found);
 

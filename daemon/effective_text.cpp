@@ -14,12 +14,12 @@ namespace {
 
 namespace proto = locket::proto;
 
-// Which knows no escapes.
+// The configuration file knows no escapes.
 bool can_be_configured(const std::string& value) {
   return proto::printable(value) == value && !(value.contains('"') && value.contains('\''));
 }
 
-// As the configuration file needs it.
+// Quoted as the configuration file needs it.
 std::string config_value(const std::string& value) {
   constexpr std::string_view kBare =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%";
@@ -40,7 +40,7 @@ std::vector<std::string> lines_of(const Effective& found) {
   return lines;
 }
 
-// First of all: root's own daemon and the machine's have different ones.
+// Names the file: root's own daemon and the machine's have different ones.
 std::string file_line(const Effective& found) {
   if (!found.looked_for) return "# there is no configuration file for a user without a home\n";
   return fmt::format("# {}{}\n", proto::escape(*found.looked_for),

@@ -1,16 +1,18 @@
-// Waiting for locks that processes without this daemon hold.
+// Waits for locks that processes hold without this daemon.
 //
-// Role: flock(2) has no descriptor to poll, so a thread blocks in it for us and the kernel wakes it
-// at the release. Owned by FlockLocks. start(), interrupt() and finish() are for the loop's thread;
-// `ended` is called there too, once for each start(), with errno: 0 locked, EINTR interrupted.
+// Role: flock(2) has no descriptor to poll, so a thread blocks in it, and the kernel wakes the
+// thread at the release. Owned by FlockLocks. start(), interrupt() and finish() are for the loop's
+// thread; `ended` is called there too, once for each start(), with errno: 0 locked, EINTR
+// interrupted.
 //
 // Invariants:
 //  1. At most kMaxThreads threads wait for local files, and as many for others; each user has at
-//     most kMaxThreadsOfUser of either. Further waits, and those for which there is no thread, are
-//     retried every kSweep: the local files' by one sweeper, the others by SlowFiles, since a file
-//     system that hangs must not keep all others' waits (C15).
-//  2. A descriptor given to start() is used until its `ended`, so its owner must keep it that long.
-//  3. No thread wakes while nothing changes, but for the sweeper when there are more waits than
+//     most kMaxThreadsOfUser of either kind. Further waits, and those for which the system has no
+//     thread, are retried every kSweep: on local files by one sweeper, on others by SlowFiles,
+//     since a file system that hangs must not delay everyone else's waits (C15).
+//  2. A descriptor given to start() is used until its `ended`; its owner must keep it open that
+//     long.
+//  3. No thread wakes while nothing changes, except the sweeper when there are more waits than
 //     threads or while an interrupted thread has not answered yet.
 
 #pragma once
@@ -35,15 +37,15 @@ class ExternalWaits {
   static constexpr std::size_t kMaxThreads = 64;
   static constexpr std::size_t kMaxThreadsOfUser = 16;
   static constexpr std::chrono::milliseconds kSweep{20};
-  // How soon a thread is interrupted again that did not answer: the signal can come between its
-  // last look at `interrupted` and its system call, and is lost then. Doubled each time, since a
-  // file system may let it wait all the same.
+  // After this time a thread that has not answered is interrupted again: a signal that comes
+  // between its last look at `interrupted` and its system call is lost. Doubled each time, since a
+  // file system may ignore the signal.
   static constexpr std::chrono::milliseconds kFirstNudge{1};
   static constexpr std::chrono::milliseconds kLastNudge{1000};
 
   using Ended = std::function<void(Ticket, int error)>;
 
-  // What is waited for, by whose wish.
+  // What is waited for, and for which user.
   struct File {
     int descriptor = -1;
     SlowFiles::User user = 0;
@@ -58,8 +60,8 @@ class ExternalWaits {
   void start(Ticket ticket, const File& file, int operation);
   void interrupt(Ticket ticket);
 
-  // Interrupts all; nothing is reported any more. False where threads still hang at the deadline:
-  // then this must not be destroyed.
+  // Interrupts all waits; nothing is reported any more. False if threads still hang at the
+  // deadline: then this object must not be destroyed.
   [[nodiscard]] bool finish(std::chrono::steady_clock::time_point deadline);
 
  private:
@@ -68,15 +70,15 @@ class ExternalWaits {
     File file;
     int operation = 0;
     bool interrupted = false;
-    bool retrying = false;  // by SlowFiles, now
+    bool retrying = false;  // by SlowFiles, right now
     bool over = false;      // its end is posted: the thread has left flock(2) for good
-    std::thread thread;     // none: one to be retried
+    std::thread thread;     // none: the wait is retried
 
     [[nodiscard]] bool in_thread() const { return thread.joinable() && !over; }
-    // In no thread, neither its own nor SlowFiles'.
+    // Whether neither its own thread nor one of SlowFiles serves it.
     [[nodiscard]] bool is_unserved() const { return !thread.joinable() && !over && !retrying; }
   };
-  // For one kind of file.
+  // Threads in use for one kind of file.
   struct Threads {
     std::size_t all = 0;
     std::unordered_map<SlowFiles::User, std::size_t> of_user;
@@ -99,7 +101,7 @@ class ExternalWaits {
   const SlowFiles::Post post_;
   const Ended ended_;
   SlowFiles& slow_;
-  Threads local_threads_;  // the loop's thread only, both
+  Threads local_threads_;  // both: the loop's thread only
   Threads other_threads_;
 
   std::mutex mutex_;  // guards all below

@@ -12,8 +12,8 @@
 namespace locketd {
 namespace {
 
-// Ignored by default, so that a stray one harms nobody. Ours has a handler without SA_RESTART, and
-// so makes flock(2) return EINTR: signal(7).
+// Ignored by default, so that a stray one does no harm. Our handler has no SA_RESTART, so the
+// signal makes flock(2) return EINTR: signal(7).
 constexpr int kInterrupt = SIGURG;
 
 void install_handler() {
@@ -49,7 +49,7 @@ void ExternalWaits::start(Ticket ticket, const File& file, int operation) {
   if (!start_thread(*wait)) wake();
 }
 
-// False where there is none left for it, or where the system has none for us.
+// False if the threads for it are used up, or if the system has none.
 bool ExternalWaits::start_thread(Wait& wait) {
   Threads& threads = threads_for(wait.file);
   std::size_t& of_user = threads.of_user[wait.file.user];
@@ -108,7 +108,7 @@ void ExternalWaits::wait_in_thread(Wait& wait) {
   post_end(wait, error);
 }
 
-// With the mutex held: whoever sees `over` unset may still signal the thread.
+// Called with the mutex held: while `over` is unset, the thread may still be signalled.
 void ExternalWaits::post_end(Wait& wait, int error) {
   wait.over = true;
   left_.notify_all();
@@ -134,7 +134,8 @@ void ExternalWaits::finish_wait(Ticket ticket, int error) {
   ended_(ticket, error);
 }
 
-// With the mutex held. The sweeper may be at work without it, and would not hear a notification.
+// Called with the mutex held. The sweeper may be at work without it, and would miss a notification
+// alone.
 void ExternalWaits::wake() {
   woken_ = true;
   work_.notify_one();
@@ -159,7 +160,7 @@ void ExternalWaits::sweep() {
   }
 }
 
-// True where an interrupted thread has not answered yet.
+// True if an interrupted thread has not answered yet.
 bool ExternalWaits::nudge() {
   bool nudged = false;
   for (auto& [ticket, wait] : waits_) {
@@ -171,8 +172,8 @@ bool ExternalWaits::nudge() {
   return nudged;
 }
 
-// Ends the interrupted waits that no thread has, and hands those for files that are not local to
-// SlowFiles. True while there are some of the latter.
+// Ends the interrupted waits that no thread serves, and hands those on files that are not local to
+// SlowFiles. True while there are any of the latter.
 bool ExternalWaits::retry_others() {
   bool more = false;
   for (auto& [ticket, wait] : waits_) {
@@ -197,8 +198,8 @@ void ExternalWaits::retry_slowly(Wait& wait) {
   });
 }
 
-// True where there are some to be retried. Without the mutex, which the loop wants: they may be
-// many. None of them goes away meanwhile but by us.
+// True if there are any to retry. They may be many, so the mutex, which the loop wants, is released
+// for each try; only this thread ends these waits.
 bool ExternalWaits::retry_local(std::unique_lock<std::mutex>& lock) {
   std::vector<Wait*> local;
   for (auto& [ticket, wait] : waits_) {

@@ -1,18 +1,19 @@
 // OS locks by flock(2), on the open file description that the client passed and still shares: the
-// kernel lock outlives either of the two (custody).
+// kernel lock survives the end of either process (custody).
 //
 // Owned by Server, outlives Dispatch.
 //
 // Invariants:
-//  1. The loop's thread calls nothing on a file that is not known to be local, not even close(2):
-//     SlowFiles and ExternalWaits do (C15). On a local file it calls what it needs and no more, and
-//     does not close it where it has been unlinked.
-//  2. A call that is under way on a file that is not local shares its custody, so that no other one
-//     closes it meanwhile.
-//  3. No open file description has two locks: where others of ours share a file's, the kernel would
-//     grant one that has it already once more, and whoever ends first would unlock both.
-//  4. Nothing is tried or checked on a file while it is being unlocked, else the kernel would tell
-//     of an external holder, or of a lock that is about to be gone.
+//  1. The loop's thread makes no call on a file that is not known to be local, not even close(2):
+//     SlowFiles and ExternalWaits do (C15). On a local file it makes only the calls that it needs,
+//     and does not close a file that has been unlinked.
+//  2. A call under way on a file that is not local shares its custody, so that nothing else closes
+//     the file meanwhile.
+//  3. No open file description has two locks: while other claims of ours share a file's lock, the
+//     kernel would grant it once more to a description that has it already, and the first claim to
+//     end would unlock both.
+//  4. Nothing is tried or checked on a file while it is being unlocked; otherwise the kernel would
+//     report an external holder, or a lock that is about to be gone.
 
 #pragma once
 
@@ -54,15 +55,15 @@ class FlockLocks final : public OsLocks {
   std::optional<PassedFile> give_back(Ticket ticket) override;
 
   // Closes the descriptors without unlocking, so that holders keep their locks when the daemon ends
-  // (C9), and ends the threads. False where some of them hang beyond the patience of its caller:
-  // then this must not be destroyed, and the process has to end without them.
+  // (C9), and ends the threads. False if some of them hang beyond `patience`: then this object must
+  // not be destroyed, and the process must end without them.
   [[nodiscard]] bool finish(std::chrono::steady_clock::duration patience);
 
  private:
   using SharedFile = std::shared_ptr<const locket::proto::Descriptor>;
   struct Custody {
-    locket::proto::Descriptor local;  // or none, and
-    SharedFile slow;                  // what calls share that are under way
+    locket::proto::Descriptor local;  // empty if the file is not local; then
+    SharedFile slow;                  // this one, shared with the calls under way
     FileId id;
     SlowFiles::User user = 0;
     Mode mode = Mode::exclusive;  // last asked for
@@ -71,7 +72,7 @@ class FlockLocks final : public OsLocks {
     [[nodiscard]] bool is_local() const { return slow == nullptr; }
     [[nodiscard]] int descriptor() const { return is_local() ? local.get() : slow->get(); }
   };
-  // Who asked for a lock while the file was being unlocked.
+  // A request that came while the file was being unlocked.
   struct Deferred {
     Ticket ticket;
     Mode mode;
@@ -96,9 +97,9 @@ class FlockLocks final : public OsLocks {
   Report report_;
   boost::unordered_flat_map<Ticket, Custody> files_;
   boost::unordered_flat_map<FileId, Unlocking, HashFile> unlocking_;
-  boost::unordered_flat_map<FileId, std::size_t, HashFile> sharers_;  // of those that have any
+  boost::unordered_flat_map<FileId, std::size_t, HashFile> sharers_;  // shared locks of ours
   SlowFiles slow_;
-  SlowFiles closing_;    // of unlinked local files: it takes its time, and never hangs
+  SlowFiles closing_;    // closes unlinked local files: slow, but never hangs
   ExternalWaits waits_;  // last: its threads use all of the above
 };
 

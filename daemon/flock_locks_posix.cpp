@@ -28,13 +28,13 @@ int try_flock(int descriptor, Mode mode) {
   return ::flock(descriptor, operation(mode) | LOCK_NB) == 0 ? 0 : errno;
 }
 
-// Where others of ours have the lock and share it.
+// For a file whose lock others of ours have and share.
 int try_sharing(int descriptor) {
   if (held_flock(descriptor).value_or(std::nullopt)) return kLockedAlready;
   return try_flock(descriptor, Mode::shared);
 }
 
-// That it cannot be found out is not that there is none.
+// A failed look-up is not "no lock".
 int check_flock(int descriptor, Mode mode) {
   const auto held = held_flock(descriptor);
   if (!held) return held.error() == ENOENT ? try_flock(descriptor, mode) : held.error();
@@ -45,8 +45,8 @@ bool is_known_to_kernel(int descriptor) {
   return held_flock(descriptor).value_or(std::nullopt).has_value();
 }
 
-// A FUSE file system that keeps the locks itself leaves no trace of them in this kernel; there,
-// asking for what one has already is the only question.
+// A FUSE file system that keeps its locks itself leaves no trace of them in this kernel. There, the
+// only way to ask is to lock again.
 int check_slow_flock(int descriptor, Mode mode) {
   const int answer = check_flock(descriptor, mode);
   if (answer != EWOULDBLOCK || is_known_to_kernel(descriptor)) return answer;
@@ -54,11 +54,11 @@ int check_slow_flock(int descriptor, Mode mode) {
   const bool fuse = ::fstatfs(descriptor, &info) == 0 && info.f_type == FUSE_SUPER_MAGIC;
   if (!fuse || try_flock(descriptor, mode) != 0) return EWOULDBLOCK;
   if (!is_known_to_kernel(descriptor)) return 0;
-  ::flock(descriptor, LOCK_UN);  // a new one, which this kernel keeps
+  ::flock(descriptor, LOCK_UN);  // it was a new lock, which this kernel keeps
   return EWOULDBLOCK;
 }
 
-// Where there is no thread to be had, better here than never.
+// Without a thread, better here than never.
 void do_here(SlowFiles::Call call) {
   log::warning("no thread for a slow file: all wait for it");
   call();
@@ -97,7 +97,7 @@ void FlockLocks::open(const std::string& path, UserId user, Opened opened) {
 
 void FlockLocks::dispose(Descriptor file, UserId user) {
   if (!file) return;
-  // What is no file at all can hang too: a socket with SO_LINGER, a terminal that drains.
+  // Closing what is no file can hang too: a socket with SO_LINGER, a terminal that drains.
   const auto location = locket::proto::locate(file.get());
   if (!location || !devices_.include(*location)) {
     close_slowly(std::make_shared<Descriptor>(std::move(file)), user);
@@ -174,7 +174,7 @@ void FlockLocks::discard(Ticket ticket) {
   if (found == files_.end()) return;
   const bool locked = found->second.locked;
   set_locked(found->second, false);
-  // No reference to the file stays here: the last one closes it.
+  // No reference to the file may stay here: the last one closes it.
   Custody custody = std::move(found->second);
   files_.erase(found);
   if (custody.is_local()) {
@@ -258,7 +258,7 @@ void FlockLocks::close_slowly(SharedFile file, SlowFiles::User user) {
   do_here(std::move(call));  // NOLINT(bugprone-use-after-move): run() left it here
 }
 
-// The last descriptor of a file without a name takes its content along: 0.4 s for 1 GB.
+// Closing the last descriptor of an unlinked file frees its content: 0.4 s for 1 GB.
 void FlockLocks::close_unlinked(Descriptor file, SlowFiles::User user) {
   SlowFiles::Call call = [file = std::move(file)] { return 0; };
   if (closing_.run(user, std::move(call))) return;

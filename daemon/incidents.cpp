@@ -16,7 +16,7 @@ namespace {
 
 using Kind = Incident::Kind;
 
-// What people read, and what programs do: both stay as they are.
+// For people, and for programs: both stay as they are.
 struct Names {
   std::string_view text;
   std::string_view field;
@@ -40,10 +40,10 @@ Names names_of(Kind kind) {
   std::unreachable();
 }
 
-// For a release that is on its way, also where its thread has just lost the processor.
+// Enough for a release that is on its way, even if its thread has just lost the processor.
 constexpr std::chrono::seconds kRelease{1};
 
-// A line that is read as a whole; the field has all of it.
+// The line stays short enough to read; the field has the whole path.
 constexpr std::size_t kPathShown = 1024;
 
 }  // namespace

@@ -1,18 +1,19 @@
-// What happened to clients against their will, in the log: a line for each that was refused, and
-// for each action that was forced on one.
+// Logs what happened to clients against their will: one line for each refused client, and for each
+// action forced on one.
 //
-// Role: Dispatch and Server tell it; it writes. Owned by Dispatch. One thread only.
+// Role: Dispatch and Server report incidents, and this class writes them. Owned by Dispatch. One
+// thread only.
 //
 // Invariants:
-//  1. A line begins with what happened, then the pid, the user's number and the path ("-" where
-//     there is none), then why: `lock lost: pid 4242, user 1000, path /srv/db.lock: WHY`. What
-//     stands before the path nobody but the daemon chooses. Under systemd the same is in fields:
+//  1. A line begins with what happened, then the pid, the user's number and the path ("-" if there
+//     is none), then why: `lock lost: pid 4242, user 1000, path /srv/db.lock: WHY`. Only the daemon
+//     chooses what stands before the path. Under systemd the same facts are in fields:
 //     LOCKET_EVENT, LOCKET_PID, LOCKET_UID, LOCKET_PATH.
-//  2. No user's clients cause more lines than LineBudget allows; of those left out, one line says
-//     how many, at the end of the window or of the daemon. (At debug level nothing is left out.)
-//  3. A lock is told to be lost only when its holder has had time to say that he let go of it
-//     himself: his `release` may be on its way behind a reclaim. A daemon that ends before that
-//     tells nothing of it; the holder has been told in any case.
+//  2. No user's clients cause more lines than LineBudget allows; one line gives the number of those
+//     left out, at the end of the window or of the daemon. (At debug level nothing is left out.)
+//  3. A lock is reported lost only after its holder has had time to say that it released the lock
+//     itself: its `release` may be on its way behind a reclaim. A daemon that ends before then logs
+//     nothing; the holder has been told in any case.
 
 #pragma once
 
@@ -34,16 +35,16 @@ struct Incident {
     connection_refused,
     request_refused,
     session_ended,         // by the daemon
-    lock_taken_away,       // from a session that ended with it
-    lock_lost,             // at its reclaim, the kernel knew nothing of it
-    kept_session_dropped,  // an earlier daemon's, or for the next one, which cannot or need not be
-                           // kept
+    lock_taken_away,       // from a session that ended while holding it
+    lock_lost,             // at its reclaim the kernel had no such lock
+    kept_session_dropped,  // kept by an earlier daemon or for the next one, but cannot or need not
+                           // be kept
   };
 
   Kind kind = Kind::request_refused;
   std::int64_t pid = 0;
   UserId user = 0;
-  std::string_view path = {};  // escaped; empty: about none
+  std::string_view path = {};  // escaped; empty: concerns no path
   std::string_view why = {};   // escaped
 };
 
@@ -56,12 +57,11 @@ class Incidents {
 
   void tell(Monotonic now, log::Level level, const Incident& incident);
 
-  // The same of a lock_lost, later; or never, when it is released().
+  // Logs a lock_lost later; never, if it is released() first.
   void tell_later(Monotonic now, SessionId session, Token token, const Incident& lost);
   void released(SessionId session, Token token);
 
-  // When something is due to be told, or lines that were left out to be counted; none while there
-  // is nothing.
+  // When a line, or a count of lines left out, is due; none if there is nothing to log.
   [[nodiscard]] std::optional<Monotonic> next_deadline() const;
   void see_to_time(Monotonic now);
 

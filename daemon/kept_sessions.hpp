@@ -1,8 +1,8 @@
 // Sessions of processes that have become other programs, and so cannot come back by themselves:
 // kept by the service manager for the next daemon (C9).
 //
-// Kept of each: a record, which is the lines by which its client would have come back (hello,
-// reclaim, detach), a pidfd of the process, and the lock files. Owned by Server.
+// For each, the manager keeps a record (the lines with which its client would have come back:
+// hello, reclaim, detach), a pidfd of the process, and the lock files. Owned by Server.
 
 #pragma once
 
@@ -28,38 +28,37 @@ struct KeptSession {
   locket::proto::Descriptors files;
 };
 
-// What its first lock was called, escaped; empty where that is not known.
+// The path of its first lock, escaped; empty if that is not known.
 std::string path_in(const KeptSession& session);
 
 class KeptSessions {
  public:
-  // Of a session. What it holds beyond is an external holder's after a restart.
+  // Of one session. Any further locks look like an external holder's after a restart.
   static constexpr std::size_t kMaxLocks = 64;
 
   explicit KeptSessions(ServiceManager& manager) : manager_(manager) {}
 
-  // `lines` as said above, `files` in the order of its reclaims. None of it is kept but where all
-  // of it is.
+  // `lines` as described above, `files` in the order of its reclaims. Keeps all of it or nothing.
   enum class Outcome : std::uint8_t { kept, no_room_now, no_memory };
   [[nodiscard]] Outcome keep(SessionId session, const Peer& peer, const std::string& lines,
                              const std::vector<int>& files, Monotonic now);
 
-  // The manager has yet to hear something, or had no room for something.
+  // Whether the manager has yet to receive something, or had no room for something.
   [[nodiscard]] bool is_behind() const { return no_room_ || manager_.is_behind(); }
 
-  // Tells it again. True where all that there was no room for may be tried again.
+  // Sends it again. True if everything for which there was no room may be tried again.
   bool catch_up();
 
-  // To the next daemon, that there was this one, also where no session is kept.
+  // Tells the next daemon that this one was there, even if no session is kept.
   void announce();
 
-  // That session is the one that was kept by this name.
+  // `session` is the one that was kept as `kept`.
   void adopt(SessionId session, const KeptSession& kept);
 
   void forget(SessionId session);
 
-  // What is whole, and what of the broken ones is there: those are forgotten, and their files may
-  // hang when they are closed. Ages are as of now.
+  // The complete sessions, and what is there of broken ones: those are forgotten, and closing their
+  // files may hang. Ages are as of now.
   struct Taken {
     std::vector<KeptSession> whole;
     std::vector<KeptSession> broken;

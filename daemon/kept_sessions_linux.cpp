@@ -23,8 +23,8 @@ namespace {
 constexpr std::string_view kRecord = "record";
 constexpr std::string_view kProcess = "process";
 
-// "session.UID.KEPT_AT.SEQUENCE" is a session's name, and with one of these behind it a
-// descriptor's.
+// A session's name is "session.UID.KEPT_AT.SEQUENCE"; a descriptor's name is that with one of these
+// behind it.
 std::string name_of(const std::string& session, std::string_view part) {
   return fmt::format("{}.{}", session, part);
 }
@@ -71,7 +71,7 @@ std::string read_record(int file) {
   return text;
 }
 
-// proc_pid_fdinfo(5); 0 where it has ended.
+// See proc_pid_fdinfo(5); 0 if the process has ended.
 std::int64_t pid_of(const Descriptor& process) {
   std::ifstream info(fmt::format("/proc/self/fdinfo/{}", process.get()));
   for (std::string word; info >> word;) {
@@ -81,7 +81,7 @@ std::int64_t pid_of(const Descriptor& process) {
   return 0;
 }
 
-// The lines, in which what was that old then is older now.
+// The lines, with the time since then added to their ages.
 std::vector<std::string> lines_in(const std::string& text, std::chrono::nanoseconds since) {
   std::vector<std::string> lines;
   std::istringstream all(text);
@@ -131,7 +131,7 @@ KeptSessions::Outcome KeptSessions::keep(SessionId session, const Peer& peer,
   if (is_behind()) return no_room();
   const Descriptor record = make_record(lines);
   if (!record) return Outcome::no_memory;
-  // First: the manager takes no descriptor that it has already, under whatever name.
+  // Comes first: the manager takes no descriptor that it has already, under any name.
   forget(session);
   Kept kept{fmt::format("session.{}.{}.{}", peer.uid, ticks(now), session), files.size()};
   if (!keep_all(kept, record.get(), peer.process.get(), files)) {
@@ -155,7 +155,7 @@ bool KeptSessions::catch_up() {
   return had_no_room;
 }
 
-// Any descriptor will do. First forgotten: else each start would add one.
+// Any descriptor will do. The old one is forgotten first: otherwise each start would add one.
 void KeptSessions::announce() {
   constexpr std::string_view kPredecessor = "predecessor";
   manager_.forget(kPredecessor);
@@ -210,7 +210,7 @@ KeptSessions::Taken KeptSessions::take(std::vector<Inherited::Named> kept, Monot
     }
     session.peer = {parts.process ? pid_of(parts.process) : 0, known ? known->user : 0,
                     std::move(parts.process)};
-    // An empty one stands for what is missing, so that no claim gets the file of the next.
+    // An empty descriptor stands for a missing file, so that no claim gets the file of the next.
     const std::size_t count = parts.files.empty() ? 0 : parts.files.rbegin()->first + 1;
     session.files.resize(count);
     for (auto& [index, file] : parts.files) session.files[index] = std::move(file);

@@ -10,7 +10,8 @@ bool LineBudget::spend(Monotonic now, UserId user) {
   return wanted <= kLines;
 }
 
-// Of the window that ends first, whether or not it is one of those: at most one early wake-up each.
+// When the first window ends, even if no lines are left out in it: at most one early wake-up for
+// each.
 std::optional<Monotonic> LineBudget::next_deadline() const {
   if (!untold_.empty()) return Monotonic::min();
   if (overdrawn_ == 0) return std::nullopt;

@@ -1,8 +1,8 @@
-// How many lines of the log one user's clients may cause: a hostile one must neither flood it nor
-// have the others' lines dropped by the journal's own limit (journald.conf(5), RateLimitBurst=).
+// How many lines of the log one user's clients may cause: a hostile client must neither flood the
+// log nor make the journal's own limit drop other users' lines (journald.conf(5), RateLimitBurst=).
 //
 // Pure: `now` comes in. Owned by Incidents. A user's window begins with the first line after the
-// last window; whatever is beyond kLines is counted, and the count is told when the window ends.
+// last window; lines beyond kLines are counted, and the count is logged when the window ends.
 
 #pragma once
 
@@ -31,18 +31,18 @@ class LineBudget {
   // False: this line is left out.
   bool spend(Monotonic now, UserId user);
 
-  // When left_out() may have something to tell; none while nothing is left out.
+  // When left_out() may have something to report; none while nothing is left out.
   [[nodiscard]] std::optional<Monotonic> next_deadline() const;
 
-  // Of the windows that have ended by then, which are forgotten.
+  // The counts of the windows that have ended by then, which are forgotten.
   std::vector<LeftOut> left_out(Monotonic now);
 
  private:
   void close_windows(Monotonic now);
 
-  boost::unordered_flat_map<UserId, std::size_t> wanted_;  // lines in its window; who has one
-  std::deque<std::pair<Monotonic, UserId>> ends_;          // of the windows, in their order
-  std::size_t overdrawn_ = 0;                              // windows in which some are left out
+  boost::unordered_flat_map<UserId, std::size_t> wanted_;  // lines in each user's open window
+  std::deque<std::pair<Monotonic, UserId>> ends_;          // ends of the windows, in order
+  std::size_t overdrawn_ = 0;                              // windows with lines left out
   std::vector<LeftOut> untold_;                            // of windows that have ended
 };
 

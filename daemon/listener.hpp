@@ -13,11 +13,12 @@
 
 namespace locketd {
 
-// Owned by Server. Its end removes the socket file where it was made here and is still this one.
+// Owned by Server. The destructor removes the socket file if it was made here and is still the
+// same.
 class Listener {
  public:
-  // The one that systemd handed over, where it did; else binds `path`: makes its folder, replaces a
-  // socket that no daemon answers at, and refuses where one does.
+  // Takes the socket that systemd handed over, if any; else binds `path`: makes its folder,
+  // replaces a socket at which no daemon answers, and fails if one does.
   static std::expected<Listener, locket::proto::Error> open(const std::string& path,
                                                             std::vector<Inherited::Named> handed);
 
@@ -28,8 +29,8 @@ class Listener {
   [[nodiscard]] int descriptor() const { return socket_.get(); }
   [[nodiscard]] const std::string& path() const { return path_; }
 
-  // Whether a daemon has bound this path before: its clients will come back. Not known of a socket
-  // that was handed over: there Server's "predecessor" in the store tells.
+  // Whether a daemon has bound this path before: its clients will come back. Not known for a socket
+  // that was handed over: there KeptSessions::announce() tells.
   [[nodiscard]] bool had_predecessor() const { return had_predecessor_; }
 
  private:
@@ -45,7 +46,7 @@ class Listener {
 
   locket::proto::Descriptor socket_;
   std::string path_;
-  locket::proto::Descriptor guard_;  // locked: two daemons never replace one another's socket
+  locket::proto::Descriptor guard_;  // locked: no two daemons replace each other's socket
   std::optional<Identity> made_;
   bool had_predecessor_ = false;
 };

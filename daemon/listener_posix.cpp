@@ -50,8 +50,8 @@ std::expected<void, Error> make_folder(const std::string& socket_path) {
   const auto folder = std::filesystem::path(socket_path).parent_path();
   std::error_code error;
   if (folder.empty() || std::filesystem::exists(folder, error)) return {};
-  // The parents as the umask says; the last one, which decides who may replace the socket, as we
-  // say.
+  // The parents get the mode that the umask gives; the last folder, which decides who may replace
+  // the socket, gets ours.
   if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), error);
   const mode_t mode = for_all_users() ? 0755 : 0700;
   if (::mkdir(folder.c_str(), mode) != 0) {
@@ -76,8 +76,8 @@ std::string guard_path(const std::string& socket_path) {
   return socket_path + ".lock";
 }
 
-// Held while the daemon lives. Between "nobody answers" and "unlink and bind", another daemon that
-// starts at the same moment could have bound: the guard lets only one in there.
+// Held while the daemon lives. Without it, another daemon that starts at the same moment could bind
+// between "nobody answers" and "unlink and bind".
 std::expected<Descriptor, Error> take_guard(const std::string& socket_path) {
   const std::string path = guard_path(socket_path);
   Descriptor guard(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -120,7 +120,7 @@ std::expected<Descriptor, Error> bind_socket(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   path.copy(address.sun_path, sizeof address.sun_path - 1);
-  // The mode is set by the umask, before anybody can connect: chmod would come after.
+  // The umask sets the mode before any client can connect: chmod(2) would come after.
   const mode_t umask_before = ::umask(for_all_users() ? 0111 : 0177);
   const int bound =
       ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
@@ -131,7 +131,7 @@ std::expected<Descriptor, Error> bind_socket(const std::string& path) {
   return socket;
 }
 
-// What systemd gives us must be what its unit ought to say: ListenStream= with a path.
+// The socket from systemd must be what its unit ought to say: ListenStream= with a path.
 std::expected<std::string, Error> address_of(int socket) {
   const auto option = [&](int name) {
     int value = -1;
@@ -183,7 +183,7 @@ std::expected<Listener, Error> Listener::bind(const std::string& path) {
     return std::unexpected(checked.error());
   if (auto made = make_folder(path); !made) return std::unexpected(made.error());
   std::error_code ignored;
-  // It stays where it is when a daemon ends, however that ends.
+  // The guard's file stays when a daemon ends, however it ends.
   const bool had_predecessor = std::filesystem::exists(guard_path(path), ignored);
   if (auto free = see_that_it_is_no_other_file(path); !free) return std::unexpected(free.error());
   auto guard = take_guard(path);

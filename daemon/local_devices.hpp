@@ -1,16 +1,15 @@
-// Which files this kernel serves alone: on those, no call keeps its caller waiting for somebody
-// else's program or machine (C15).
+// Which files this kernel serves alone: no call on them waits for another program or machine (C15).
 //
-// Owned by Server. What counts is the daemon's own mount table, where only root, or a program
-// that root trusts with it, mounts something: so an overlay in it is as local as what is beneath.
-// A device that is not in it may be anything.
+// Owned by Server. The daemon's own mount table decides: only root, or a program that root trusts
+// with it, mounts anything there, so an overlay in it is as local as what is beneath. A device that
+// is not in it may be anything.
 //
 // Invariants:
-//  1. What no mount of the table tells to be local is not.
-//  2. The table is read anew before the next question after changed(), which is told when poll(2)
-//     says so: proc_pid_mountinfo(5). Between the change and the telling, a device number that was
-//     a local one's may be that of a file system mounted since. That takes an unmount of root's,
-//     and events that come to the loop in another order than they happened.
+//  1. A file is local only if a mount in the table says so.
+//  2. The table is read anew before the first question after changed(), which must be called when
+//     poll(2) reports a change: proc_pid_mountinfo(5). Between the change and that call, the number
+//     of a local device may already belong to a file system mounted since. That takes an unmount by
+//     root, and events that reach the loop in another order than they happened.
 
 #pragma once
 
@@ -25,11 +24,11 @@ namespace locketd {
 
 struct LocalMounts {
   std::unordered_set<std::uint64_t> devices;
-  // A subvolume of btrfs has files of a device that no mount tells.
+  // For btrfs: a subvolume's files have a device that no mount names.
   std::unordered_set<std::uint64_t> mounts;
 };
 
-// From the text of /proc/self/mountinfo. Lines that are none of its are passed over.
+// From the text of /proc/self/mountinfo. Malformed lines are skipped.
 LocalMounts local_mounts(std::string_view mountinfo);
 
 class LocalDevices {
@@ -38,7 +37,7 @@ class LocalDevices {
 
   [[nodiscard]] bool include(const locket::proto::Location& location);
 
-  // To poll for POLLPRI; none where there is no table to read.
+  // To poll for POLLPRI; -1 if there is no table to read.
   [[nodiscard]] int descriptor() const { return table_.get(); }
   void changed() { stale_ = true; }
 

@@ -17,8 +17,8 @@
 namespace locketd {
 namespace {
 
-// None that asks another machine (nfs, cifs, 9p, ceph, virtiofs) or another process (fuse), and
-// none that is not known here.
+// Leaves out those that ask another machine (nfs, cifs, 9p, ceph, virtiofs) or another process
+// (fuse), and those that are not known here.
 constexpr std::array kLocalTypes{
     std::string_view("bcachefs"), std::string_view("btrfs"),    std::string_view("devtmpfs"),
     std::string_view("erofs"),    std::string_view("exfat"),    std::string_view("ext2"),
@@ -93,7 +93,8 @@ bool LocalDevices::has_changed() const {
   return ::poll(&table, 1, 0) > 0 && (table.revents & POLLPRI) != 0;
 }
 
-// In one piece or not at all: half a table would only make files wait that need not.
+// A read that fails half-way does no harm: files of mounts that are missing then only take the slow
+// way.
 void LocalDevices::read() {
   std::string text;
   std::array<char, 64 * 1024> buffer;

@@ -38,7 +38,7 @@ constexpr std::array kNames{
 constexpr std::string_view kPlain = "\x1b[0m";
 
 Level threshold = Level::info;
-std::size_t lost = 0;  // lines that nobody had room for
+std::size_t lost = 0;  // lines for which there was no room
 
 bool coloured() {
   static const bool wanted = locket::proto::wants_colour(STDERR_FILENO);
@@ -60,9 +60,9 @@ std::string line_of(const Name& name, std::string_view text) {
   return fmt::format("{} locketd {}{}{}: {}", time_of_day(), name.colour, name.name, kPlain, text);
 }
 
-// A reader that has gone to sleep must not stop all locking. A pipe that poll(2) finds room in
-// takes PIPE_BUF bytes at once (pipe(7)), hence no more. One write a line: lines of several
-// processes never mix.
+// A reader that has stopped reading must not stop all locking. A pipe in which poll(2) finds room
+// takes PIPE_BUF bytes at once (pipe(7)), so a line is no longer. One write per line: lines of
+// several processes never mix.
 bool try_write(std::string line) {
   line = locket::proto::shorten(line, PIPE_BUF - 1);
   line += '\n';
@@ -84,7 +84,7 @@ const Name& row_of(Level level) {
 
 }  // namespace
 
-// systemd.exec(5): the variable names the stream, so that a redirected stderr is not mistaken for
+// The variable names the stream (systemd.exec(5)), so that a redirected stderr is not mistaken for
 // it.
 bool under_journal() {
   static const bool same = [] {

@@ -1,12 +1,12 @@
-// One line an event, on standard error: with a priority prefix where that is systemd's journal
-// (sd-daemon(3)), with the time of day elsewhere, and coloured on a terminal. What comes from
-// clients must be escaped before it comes here.
+// One line per event, on standard error: with a priority prefix if that is systemd's journal
+// (sd-daemon(3)), otherwise with the time of day, and in colour on a terminal. Text from clients
+// must be escaped before it comes here.
 //
-// A line with fields goes to the journal by its own protocol (journal.hpp), where they can be
-// searched for; all others go by standard error, which tells the journal whose they are also when
-// this process is gone before it looks.
+// A line with fields goes to the journal by the journal's own protocol (journal.hpp), so that the
+// fields can be searched for. All others go to standard error, from which the journal knows the
+// sender even if this process is gone by the time it looks.
 //
-// Nothing here waits for a reader: a line that there is no room for is lost, and counted.
+// Nothing here waits for a reader: a line for which there is no room is lost, and counted.
 
 #pragma once
 
@@ -24,7 +24,7 @@ namespace locketd::log {
 enum class Level : std::uint8_t { error, warning, info, debug };
 
 struct Field {
-  std::string_view name;  // as systemd.journal-fields(7) wants it: LOCKET_PID
+  std::string_view name;  // in the form of systemd.journal-fields(7): LOCKET_PID
   std::string value;
 };
 

@@ -17,8 +17,8 @@
 
 namespace {
 
-// SIG_BLOCK, SIG_UNBLOCK. An end between the listener's beginning and the loop's would leave the
-// socket behind.
+// SIG_BLOCK or SIG_UNBLOCK. A signal after the listener is opened and before the loop runs would
+// leave the socket behind.
 void hold_back_end(int how) {
   sigset_t ends{};
   ::sigemptyset(&ends);
@@ -48,7 +48,7 @@ int serve(const locketd::Options& options) {
   if (end.hanging) {
     locketd::log::warning(
         "a file system does not answer: this process is gone from the system when it does");
-    std::_Exit(status);  // nothing that the threads which hang in it use may be destroyed
+    std::_Exit(status);  // nothing that the hanging threads use may be destroyed
   }
   return status;
 }

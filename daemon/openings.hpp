@@ -1,8 +1,8 @@
-// Requests whose file is being opened, since they came with a path alone.
+// Requests that came with a path alone and whose file is being opened.
 //
 // Owned by Dispatch. Opening may take as long as the file system likes (C15), and meanwhile the
-// session may end, or cancel the request and use its id again: so each has a number, by which it is
-// known whether anybody still wants what comes of it.
+// session may end, or cancel the request and use its id again: so each opening has a number, which
+// tells whether its result is still wanted.
 
 #pragma once
 
@@ -20,14 +20,14 @@ class Openings {
  public:
   using Number = std::uint64_t;
 
-  // None where the session has one of this id under way.
+  // None if the session has one with this id under way.
   std::optional<Number> begin(SessionId session, RequestId request) {
     const auto [opening, is_new] = under_way_.try_emplace({session, request}, last_ + 1);
     if (!is_new) return std::nullopt;
     return ++last_;
   }
 
-  // False where nobody wants it any more.
+  // False if the result is no longer wanted.
   bool end(SessionId session, RequestId request, Number number) {
     const auto found = under_way_.find({session, request});
     if (found == under_way_.end() || found->second != number) return false;
@@ -35,7 +35,7 @@ class Openings {
     return true;
   }
 
-  // False where there is none.
+  // False if there is none.
   bool cancel(SessionId session, RequestId request) {
     return under_way_.erase({session, request}) != 0;
   }

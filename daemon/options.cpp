@@ -23,8 +23,8 @@ struct Check {
   bool json = false;
 };
 
-// As the log does for the journal, which would not know that it is an error; without the log's time
-// of day for people at a terminal.
+// Through the log if it goes to the journal, which would not know otherwise that this is an error;
+// without the log's time of day for people at a terminal.
 void complain(std::string_view text) {
   if (log::under_journal()) return log::error("{}", text);
   const std::string line = fmt::format("locketd: {}\n", text);
@@ -66,7 +66,7 @@ void add_the_rest(CLI::App& app, Said& said, Check& check) {
       "See who holds what with: locketctl list");
 }
 
-// "--socket=", of which CLI11 makes that the next word is the value.
+// With "--socket=", CLI11 would take the next word for the value.
 std::optional<std::string> option_without_value(int argc, const char* const* argv) {
   for (const std::string_view word : std::span(argv, static_cast<std::size_t>(argc)).subspan(1)) {
     if (word.starts_with("--") && word.ends_with('=')) {

@@ -1,5 +1,5 @@
-// What locketd is told: on its command line, by its environment and by its configuration file, in
-// that order of precedence.
+// locketd's options: from its command line, its environment and its configuration file, in that
+// order of precedence.
 
 #pragma once
 
@@ -12,16 +12,16 @@
 
 namespace locketd {
 
-// As they are by default. Each has its row in settings.cpp.
+// With their defaults. Each has its row in settings.cpp.
 struct Options {
   std::string socket = locket::proto::usual_sockets().front();
   log::Level log_level = log::Level::info;
   UserLimits limits;
 };
 
-// None when the process should end with `exit_status`: after --help, --version, --check-config or
-// mistakes, about which everything has been printed. EX_USAGE: on the command line; EX_CONFIG: in
-// the environment or in the file.
+// None if the process should end with `exit_status`: after --help, --version or --check-config, or
+// after mistakes, which have been printed. EX_USAGE: a mistake on the command line; EX_CONFIG: one
+// in the environment or in the file.
 std::optional<Options> parse_options(int argc, const char* const* argv, int& exit_status);
 
 }  // namespace locketd

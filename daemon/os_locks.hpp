@@ -20,14 +20,14 @@
 
 namespace locketd {
 
-// Not of flock(2)'s.
+// Not an error of flock(2)'s.
 inline constexpr int kLockedAlready = EALREADY;
 
 struct PassedFile {
   locket::proto::Descriptor descriptor;
   locket::proto::Location location;
   UserId user = 0;     // whose session passed it
-  bool local = false;  // it is known to be, and where
+  bool local = false;  // known to be local; `location` is then set
 };
 
 class OsLocks {
@@ -45,51 +45,53 @@ class OsLocks {
   // Takes custody of the descriptor until discard().
   virtual void adopt(Ticket ticket, PassedFile file) = 0;
 
-  // Opens a path for this user, and tells, perhaps later, what came of it.
+  // Opens a path for this user, and reports the outcome, perhaps later.
   using Opened =
       std::function<void(std::expected<locket::proto::Descriptor, locket::proto::Error>)>;
   virtual void open(const std::string& path, UserId user, Opened opened) = 0;
 
-  // Closes a descriptor that came from a client of this user and that nothing will be done with.
-  // None may be closed elsewhere: its file system could keep the loop waiting (C15).
+  // Closes a descriptor from a client of this user that will not be used. None may be closed
+  // elsewhere: its file system could keep the loop waiting (C15).
   virtual void dispose(locket::proto::Descriptor file, UserId user) = 0;
 
-  // How many calls on this user's files have not come back, or not begun since others have not.
+  // How many calls on this user's files are under way, or queued behind others.
   [[nodiscard]] virtual std::size_t calls_pending(UserId user) const = 0;
   [[nodiscard]] virtual std::size_t calls_pending() const = 0;  // of all
 
-  // Whether some of these are on files that are not local.
+  // Whether some of these calls are on files that are not local.
   [[nodiscard]] virtual bool may_hang(UserId user) const = 0;
 
-  // It stays in custody here.
+  // The descriptor stays in custody here.
   [[nodiscard]] virtual int descriptor(Ticket ticket) const = 0;
 
-  // Fails with kLockedAlready where another ticket's lock is this very open file description's.
+  // Fails with kLockedAlready if another ticket already has the lock by this very open file
+  // description.
   virtual void try_lock(Ticket ticket, Mode mode) = 0;
 
-  // As try_lock(), where a holder of ours should be in the way, and has perhaps let go. Says busy
-  // where the file's kernel lock is this open file description's already, which would be that
-  // holder's own, and at once on a file that is not local: there, asking can take for ever.
+  // Like try_lock(), when a holder of ours should be in the way but may have released. Reports busy
+  // if this open file description has the lock already, since it is then that holder's own; and
+  // without asking on a file that is not local, where asking could take for ever.
   virtual void look_again(Ticket ticket, Mode mode) = 0;
   virtual void await_lock(Ticket ticket, Mode mode) = 0;
 
-  // Whether this open file description has the lock already. Does not lock: between a client's
-  // reclaim and its release, both on their way, that would take what others wait for (C7). On a
-  // FUSE file system that keeps its locks itself there is no other way to ask, so there it may.
+  // Reports whether this open file description has the lock already. Does not lock: while a
+  // client's reclaim and its release are both on their way, that would take what others wait for
+  // (C7). A FUSE file system that keeps its locks itself can be asked in no other way, so there it
+  // may lock.
   virtual void check_lock(Ticket ticket, Mode mode) = 0;
 
   virtual void unlock(Ticket ticket) = 0;
 
-  // Its discard() will not unlock: another ticket answers for the same open file description now.
+  // Its discard() will not unlock: another ticket now answers for the same open file description.
   virtual void disown(Ticket ticket) = 0;
   virtual void abandon(Ticket ticket) = 0;
 
-  // Unlocks explicitly where locked: copies of the descriptor that leaked to a dead client's
-  // children must not keep the lock alive (C8).
+  // Unlocks explicitly if locked: copies of the descriptor that leaked to a dead client's children
+  // must not keep the lock alive (C8).
   virtual void discard(Ticket ticket) = 0;
 
-  // The same, but gives the open descriptor back, unlocked. None where its file is not local: to
-  // unlock that may take for ever.
+  // Like discard(), but returns the open descriptor, unlocked. None if its file is not local:
+  // unlocking it could take for ever.
   virtual std::optional<PassedFile> give_back(Ticket ticket) = 0;
 };
 

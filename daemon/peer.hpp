@@ -14,9 +14,9 @@
 namespace locketd {
 
 struct Peer {
-  std::int64_t pid = 0;  // as seen from the daemon's pid namespace; 0 where it is not visible there
+  std::int64_t pid = 0;  // as seen from the daemon's pid namespace; 0 if not visible there
   std::uint32_t uid = 0;
-  locket::proto::Descriptor process;  // pidfd; none where the kernel gave none
+  locket::proto::Descriptor process;  // pidfd; none if the kernel gave none
 };
 
 // SO_PEERCRED alone.
@@ -28,10 +28,11 @@ std::expected<Peer, locket::proto::Error> identify_peer(int socket);
 // Does not block.
 bool has_ended(const Peer& peer);
 
-// Does a path mean the same to it as to us? Not so in a container: another mount namespace.
+// Whether a path means the same to the peer as to us. Not in a container: it has another mount
+// namespace.
 bool shares_our_files(const Peer& peer);
 
-// The process's name as the kernel has it, escaped; empty where the daemon may not look.
+// The process's name as the kernel has it, escaped; empty if the daemon may not look.
 std::string command_of(const Peer& peer);
 
 }  // namespace locketd

@@ -29,7 +29,7 @@ bool out_of_descriptors(int error) {
   return error == EMFILE || error == ENFILE;
 }
 
-// None, and errno says why.
+// None, with errno, if there is no pidfd.
 Descriptor open_process(int socket, pid_t pid) {
   int fd = -1;
   socklen_t size = sizeof fd;
@@ -56,7 +56,7 @@ std::expected<Peer, Error> identify_peer(int socket) {
   auto peer = credentials_of(socket);
   if (!peer) return peer;
   peer->process = open_process(socket, static_cast<pid_t>(peer->pid));
-  // Without a pidfd a session is a little less; without the room for one it would be none for long.
+  // A session can do without a pidfd. But without the room for one, it would soon fail anyway.
   if (!peer->process && out_of_descriptors(errno)) {
     return std::unexpected(Error{Errc::limit_reached, std::strerror(errno), errno});
   }

@@ -14,18 +14,18 @@
 
 namespace locketd {
 
-// Takes the first of the descriptors, of which there must be one; Errc::limit_reached where it is
-// empty: it was passed, and there was no room for it.
+// Takes the first descriptor; there must be one. Errc::limit_reached if it is empty: one was
+// passed, but there was no room for it.
 std::expected<locket::proto::Descriptor, locket::proto::Error> take_passed_file(
     locket::proto::Descriptors& descriptors);
 
-// The path to open for a request that came without a descriptor, where the peer is the daemon's own
+// The path to open for a request that came without a descriptor, if the peer is the daemon's own
 // user in the daemon's own mount namespace. Else Errc::not_permitted, or Errc::invalid_params.
 std::expected<std::string, locket::proto::Error> path_to_open(
     const Peer& peer, const locket::proto::Acquire& acquire);
 
-// May create the file. Waits as long as the file system likes (C15), so not on the loop.
-// Thread-safe. Errc::bad_file where it cannot be opened.
+// May create the file. Waits as long as the file system likes (C15), so not for the loop's thread.
+// Thread-safe. Errc::bad_file if it cannot be opened.
 std::expected<locket::proto::Descriptor, locket::proto::Error> open_path(const std::string& path);
 
 }  // namespace locketd

@@ -30,8 +30,8 @@ std::expected<Descriptor, Error> take_passed_file(proto::Descriptors& descriptor
   return file;
 }
 
-// A path without a descriptor is opened with the daemon's rights, so it must be the daemon's own
-// user who asks (C14), and no relative path: the working folder is the client's.
+// A path without a descriptor is opened with the daemon's rights, so only the daemon's own user may
+// ask (C14). It must be absolute: a relative path is meant from the client's working folder.
 std::expected<std::string, Error> path_to_open(const Peer& peer, const proto::Acquire& acquire) {
   if (peer.uid != ::geteuid() || !shares_our_files(peer)) {
     return fail(

@@ -43,20 +43,21 @@ namespace {
 
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadBytes = 64 * 1024;
-// How many sessions have their turn before accepting, deadlines and other threads have theirs. More
+// How many sessions have a turn before accepting, deadlines and other threads have theirs. More
 // would not be faster.
 constexpr std::size_t kTalkAtOnce = 64;
-// The same for sessions that are waited for a moment longer.
+// The same while the loop lingers for sessions.
 constexpr std::size_t kTurnsWhileLingering = 16;
-// To end one takes up to 20 µs. Whoever lives does not wait for thousands that die at once (C15).
+// Ending a session takes up to 20 µs. Living clients must not wait for thousands that die at once
+// (C15).
 constexpr std::size_t kEndsAtOnce = 16;
-// How long those who knew the daemon before this one are waited for (C9): clients try to come back
-// every 100 ms at least, and at first much more often.
+// How long clients of the previous daemon are waited for (C9): they try to come back every 100 ms
+// at least, and at first much more often.
 constexpr std::chrono::milliseconds kRecovery{250};
-// How soon the service manager is told again what it had no room for.
+// How soon the service manager is sent again what it had no room for.
 constexpr std::chrono::milliseconds kCatchUp{100};
-// How long the end waits for file systems that do not answer, at most twice: once for locks that
-// are waited for, once for files that are to be closed.
+// How long the end waits for file systems that do not answer, at most twice: once for threads that
+// wait for locks, once for files that are being closed.
 constexpr std::chrono::milliseconds kEndPatience{500};
 
 }  // namespace
@@ -101,10 +102,10 @@ class Server::Loop final : public Sessions, public SessionOwner {
   asio::io_context context_{1};
   Watches talk_;
   Watches ends_;
-  asio::posix::stream_descriptor talk_ready_;  // is talk_'s own
+  asio::posix::stream_descriptor talk_ready_;  // talk_ owns its descriptor
   asio::posix::stream_descriptor ends_ready_;
-  // Ahead of the listener, so that they end after it: whose connection ends comes back at once, and
-  // must not come to a daemon that is about to be gone.
+  // Ahead of the listener, so that they are destroyed after it: a client whose connection ends
+  // comes back at once, and must not reach a daemon that is about to be gone.
   boost::unordered_flat_map<SessionId, std::shared_ptr<Session>> sessions_;
   Listener listener_;
   Acceptor acceptor_;
@@ -116,7 +117,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   std::vector<char> buffer_;
   SessionId last_session_ = 0;
   std::vector<SessionId> to_flush_;
-  std::vector<SessionId> flushed_;  // by flush(), in turn with to_flush_
+  std::vector<SessionId> flushed_;  // flush() swaps it with to_flush_
   LocalDevices devices_;
   std::unique_ptr<FlockLocks> os_locks_;
   Dispatch dispatch_;
@@ -160,8 +161,8 @@ Server::Loop::Loop(Listener listener, const UserLimits& limits)
       kept_sessions_(manager_),
       catch_up_(context_) {}
 
-// However it ends, file systems that hang must not keep it from ending. Unwinding would wait for
-// them.
+// However the loop ends, file systems that hang must not keep the process from ending. Unwinding
+// would wait for them.
 Server::End Server::Loop::run(std::vector<Inherited::Named> kept) {
   End end;
   try {
@@ -176,11 +177,12 @@ Server::End Server::Loop::run(std::vector<Inherited::Named> kept) {
   std::ignore = talk_ready_.release();
   std::ignore = ends_ready_.release();
 
-  // Before any connection closes: a client that sees the end of its own takes it that nobody here
-  // locks its files any more, and would lose a lock that a thread of ours got after it had looked.
+  // Before any connection closes: a client that sees its connection end assumes that nobody here
+  // locks its files any more, and would lose a lock that a thread of ours got after the client had
+  // looked.
   for (const auto& [id, session] : sessions_) session->dispose_descriptors();
   end.hanging = !os_locks_->finish(kEndPatience);
-  if (end.hanging) std::ignore = os_locks_.release();  // until the process is gone
+  if (end.hanging) std::ignore = os_locks_.release();  // left until the process is gone
   return end;
 }
 
@@ -214,8 +216,8 @@ void Server::Loop::serve() {
   }
 }
 
-// Who has just been answered speaks again soon, mostly. Nobody else has anything to do meanwhile,
-// and when somebody has, it does not last long.
+// A client that has just been answered mostly speaks again soon. Nothing else has work meanwhile,
+// and if something does, the lingering does not last long.
 void Server::Loop::linger() {
   std::size_t turns = 0;
   const auto look = [&] {
@@ -256,7 +258,7 @@ void Server::Loop::settle_later() {
     settle_posted_ = false;
     dispatch_.settle();
     flush();
-    // Not what is left for a session that does not read: that goes on when it does.
+    // Lists for a session that does not read do not count: they go on when it reads.
     if (dispatch_.has_due()) settle_later();
     arm_timer();
     catch_up_later();
@@ -293,13 +295,13 @@ void Server::Loop::catch_up_later() {
   });
 }
 
-// What is left unread may carry descriptors, and with the last of a file's the kernel may wait in
-// here for as long as its sender likes: a TCP socket lingers (SO_LINGER, socket(7)), a file system
-// hangs. After shutdown(2) nothing more comes in.
+// Unread input may carry descriptors, and closing the last one of a file may block for as long as
+// its sender likes: a TCP socket lingers (SO_LINGER, socket(7)), a file system hangs. After
+// shutdown(2) nothing more comes in.
 void Server::Loop::close_socket(proto::Descriptor socket, UserId user) {
   ::shutdown(socket.get(), SHUT_RDWR);
   int unread = 0;
-  if (::ioctl(socket.get(), FIONREAD, &unread) == 0 && unread == 0) return;  // and closes it
+  if (::ioctl(socket.get(), FIONREAD, &unread) == 0 && unread == 0) return;  // closes it
   os_locks_->dispose(std::move(socket), user);
 }
 
@@ -312,7 +314,8 @@ void Server::Loop::ended(SessionId session) {
   kept_sessions_.forget(session);
 }
 
-// A loop that hangs does not beat, and the service manager ends it, which costs nobody a lock (C9).
+// If the loop hangs, the beats stop and the service manager ends the daemon, which costs nobody a
+// lock (C9).
 asio::awaitable<void> Server::Loop::beat(std::chrono::microseconds period) {
   asio::steady_timer timer(context_);
   for (;;) {
@@ -333,7 +336,7 @@ asio::awaitable<void> Server::Loop::watch_mounts() {
   }
 }
 
-// Those of them that are ready have one turn; then all others have theirs.
+// Gives the ready watches one turn, then lets everything else have one.
 void Server::Loop::await(Watches& watches, asio::posix::stream_descriptor& ready) {
   ready.async_wait(asio::posix::stream_descriptor::wait_read, [&](const auto& error) {
     if (error) return;
@@ -361,7 +364,8 @@ void Server::Loop::open_session(proto::Descriptor socket) {
   session->start();
 }
 
-// Whose client cannot speak for itself: its lines are as if it had just said them.
+// For a client that cannot speak for itself: the kept lines are handled as if it had just sent
+// them.
 void Server::Loop::restore(KeptSession kept) {
   const SessionId id = ++last_session_;
   kept_sessions_.adopt(id, kept);
@@ -376,7 +380,7 @@ void Server::Loop::restore(KeptSession kept) {
   session->start();
 }
 
-// Not unlocked: whose it is may live, and then goes on holding as one who locked it without us.
+// Not unlocked: the process may live, and then goes on holding as an external holder.
 void Server::Loop::drop(KeptSession kept) {
   const std::string path = path_in(kept);
   dispatch_.tell(log::Level::warning,
@@ -385,7 +389,8 @@ void Server::Loop::drop(KeptSession kept) {
   for (auto& file : kept.files) os_locks_->dispose(std::move(file), kept.peer.uid);
 }
 
-// One line that says why; whoever sent a request finds it ahead of the connection's end.
+// Sends one line that says why; a client that sent a request finds it ahead of the connection's
+// end.
 void Server::Loop::refuse(proto::Descriptor socket, const proto::Error& error) {
   const Peer peer = credentials_of(socket.get()).value_or(Peer{});
   dispatch_.tell(log::Level::warning,
@@ -396,7 +401,8 @@ void Server::Loop::refuse(proto::Descriptor socket, const proto::Error& error) {
 }
 
 void Server::Loop::flush() {
-  // A session may end while it is flushed, and its locks' next holders then have lines as well.
+  // A session may end while it is flushed, and then the next holders of its locks have lines as
+  // well.
   while (!to_flush_.empty()) {
     flushed_.clear();
     flushed_.swap(to_flush_);
@@ -409,8 +415,8 @@ void Server::Loop::flush() {
   }
 }
 
-// An armed timer is left alone when its deadline went away: one early wake-up at most is cheaper
-// than a system call for each wait that ends in time. None is armed when nothing waits.
+// An armed timer is left alone when its deadline is gone: at most one early wake-up is cheaper than
+// a system call for each wait that ends in time. None is armed when nothing waits.
 void Server::Loop::arm_timer() {
   const auto next = dispatch_.next_deadline();
   if (!next || *next >= armed_) return;

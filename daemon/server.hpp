@@ -1,7 +1,7 @@
 // The loop: accepts connections, gives sessions their turns, and wakes for deadlines.
 //
-// Role: owns the io_context, the sessions, dispatch and the OS locks; nothing else includes Asio
-// but the acceptor. Owned by main.
+// Role: owns the io_context, the sessions, dispatch and the OS locks; only this and the acceptor
+// include Asio. Owned by main.
 
 #pragma once
 
@@ -22,13 +22,13 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   struct End {
-    bool failed = false;   // by an exception, of which the log tells
-    bool hanging = false;  // threads are left that hang in somebody's file system
+    bool failed = false;   // by an exception, which is logged
+    bool hanging = false;  // some threads still hang in a file system
   };
 
-  // Until SIGTERM or SIGINT, or until it fails. Then connections are closed and descriptors too,
-  // but nothing is unlocked: whoever holds a lock goes on holding it. Where threads hang, the
-  // process must end by _exit(2) once this is destroyed.
+  // Runs until SIGTERM, SIGINT or a failure. Then connections and descriptors are closed, but
+  // nothing is unlocked: holders keep their locks. If threads hang, the process must end by
+  // _exit(2) once this is destroyed.
   // `kept` is what an earlier daemon gave to the service manager.
   [[nodiscard]] End run(std::vector<Inherited::Named> kept);
 

@@ -19,7 +19,7 @@ namespace {
 using locket::proto::Descriptor;
 
 constexpr int kFirstInherited = 3;  // SD_LISTEN_FDS_START
-// What tells the kept ones from those of socket units, whose names end with .socket.
+// Tells kept descriptors from those of socket units, whose names end with .socket.
 constexpr std::string_view kPrefix = "locketd-";
 
 // A leading @ stands for the abstract namespace: sd_notify(3).
@@ -70,15 +70,15 @@ ServiceManager::ServiceManager() : heartbeat_(take_heartbeat()) {
   if (path.starts_with('/') || path.starts_with('@')) socket_ = connect_to(path);
 }
 
-// Beats, for instance, are told again anyhow.
+// Beyond kMost, states are dropped: beats, for instance, are sent again anyhow.
 void ServiceManager::tell(std::string_view state) {
   constexpr std::size_t kMost = 16;
   if (put_off_.size() >= kMost || (!is_behind() && send(state, -1))) return;
   put_off_.emplace_back(state);
 }
 
-// FDPOLL=0: else the manager drops a process's descriptor as soon as that ends, and the next daemon
-// could not tell it from one that was never there.
+// FDPOLL=0: otherwise the manager drops a process's descriptor as soon as the process ends, and the
+// next daemon could not tell it from one that was never there.
 bool ServiceManager::keep(std::string_view name, int descriptor) {
   return !is_behind() &&
          send(fmt::format("FDSTORE=1\nFDPOLL=0\nFDNAME={}{}", kPrefix, name), descriptor);
@@ -93,7 +93,7 @@ void ServiceManager::catch_up() {
   while (is_behind() && send(put_off_.front(), -1)) put_off_.pop_front();
 }
 
-// False where it may be taken later: the manager has yet to read what it was sent before.
+// False if it may be taken later: the manager has yet to read what it was sent before.
 bool ServiceManager::send(std::string_view message, int descriptor) const {
   if (!socket_) return true;
   const auto sent = locket::proto::try_send(socket_.get(), message, descriptor);

@@ -17,7 +17,7 @@ namespace proto = locket::proto;
 
 namespace {
 
-// Of the kernel's, which passes: no reason to end a session and unlock what it holds.
+// The kernel's shortage passes: no reason to end a session and unlock what it holds.
 bool lacks_memory(const proto::Error& error) {
   return error.os_error == ENOBUFS || error.os_error == ENOMEM;
 }
@@ -44,7 +44,7 @@ void Session::start() {
 void Session::send(std::string_view line) {
   if (ended_ || !socket_) return;
   if (outbox_.size() - sent_ > kOutboxLimit) {
-    overflowed_ = true;  // flush() ends it: here would be in the middle of somebody's request
+    overflowed_ = true;  // flush() ends it: here, another session's request may be under way
     return;
   }
   outbox_ += line;
@@ -64,7 +64,7 @@ void Session::flush() {
 void Session::write_out() {
   const auto sent = proto::try_send(socket_.get(), std::string_view(outbox_).substr(sent_), -1);
   if (!sent && !lacks_memory(sent.error())) {
-    drain();  // what it released before it ended was not taken from it
+    drain();  // a lock that it released before must not count as taken away
     if (!input_over_) handle_end_of_input();
     return;
   }
@@ -74,7 +74,7 @@ void Session::write_out() {
     sent_ = 0;
     return;
   }
-  // A client that always lags behind a little must not make it grow for ever.
+  // A client that always lags a little must not make the outbox grow for ever.
   if (sent_ > outbox_.size() / 2) {
     outbox_.erase(0, sent_);
     sent_ = 0;
@@ -82,7 +82,7 @@ void Session::write_out() {
   writing_ = true;
 }
 
-// Whoever does not read is not read.
+// A client that does not read is not read from.
 void Session::listen() {
   std::uint32_t events = 0;
   if (!is_behind()) events |= EPOLLIN;
@@ -91,7 +91,7 @@ void Session::listen() {
 }
 
 void Session::drain() {
-  int there = 0;  // a client who goes on talking is heard no further than this
+  int there = 0;  // a client that keeps talking is heard no further than this
   if (!input_over_) ::ioctl(socket_.get(), FIONREAD, &there);
   for (std::size_t heard = 0; !input_over_ && !ended_;) {
     const std::size_t bytes = receive();
@@ -105,7 +105,7 @@ void Session::end() {
   if (std::exchange(ended_, true)) return;
   const auto self = shared_from_this();
   dispose_descriptors();
-  owner_.ended(id_);  // which unlocks, before the client can notice
+  owner_.ended(id_);  // unlocks, before the client can notice the end
   close_socket();
   process_.stop();
 }
@@ -119,7 +119,7 @@ void Session::dispose_descriptors() {
   owner_.dispatch().dispose(id_, descriptors_);
 }
 
-// Either may be the end of this session.
+// Both flush() and receive() may end this session.
 void Session::socket_ready(std::uint32_t events) {
   const auto self = shared_from_this();
   const bool hangs_up = (events & EPOLLHUP) != 0 && !std::exchange(hung_up_, true);
@@ -131,11 +131,11 @@ void Session::socket_ready(std::uint32_t events) {
 
 void Session::process_ended() {
   const auto self = shared_from_this();
-  drain();  // what it released before it ended was not taken from it; and ends the session
+  drain();  // a lock that it released before must not count as taken away; ends the session
   owner_.batch_done();
 }
 
-// How many bytes came: none when there are none, or will be none.
+// How many bytes came; 0 if there are none now, or will be no more.
 std::size_t Session::receive() {
   const auto buffer = owner_.read_buffer();
   const auto received = proto::try_receive(socket_.get(), buffer, descriptors_);
@@ -146,8 +146,8 @@ std::size_t Session::receive() {
   }
   if (received->bytes == 0) return 0;
   lines_.append({buffer.data(), received->bytes});
-  // Nobody knows how many there was no room for: the requests of all that may have been are refused
-  // (requested_file.hpp).
+  // It is not known how many did not fit, so empty descriptors stand for as many as there may have
+  // been, and the requests that take them are refused (requested_file.hpp).
   if (received->truncated) {
     descriptors_.resize(descriptors_.size() + proto::kMaxDescriptorsAhead);
   }
@@ -166,7 +166,7 @@ void Session::handle_lines(bool some_are_lost) {
     if (ended_) return;
   }
   if (some_are_lost) forget_lost_descriptors();
-  // A line that has begun may have its descriptor already, and others of the same message's.
+  // An unfinished line may have its descriptor already, and others of the same message.
   if (descriptors_.size() > (lines_.partial() ? proto::kMaxDescriptorsAhead : 0)) {
     violate({proto::Errc::invalid_request,
              fmt::format(
@@ -177,7 +177,7 @@ void Session::handle_lines(bool some_are_lost) {
   }
 }
 
-// But for the one that a line which has begun may want.
+// Except for one that an unfinished line may want.
 void Session::forget_lost_descriptors() {
   auto lost = std::ranges::find_if(descriptors_, [](const auto& file) { return !file; });
   if (lost != descriptors_.end() && lines_.partial()) ++lost;
@@ -198,7 +198,7 @@ void Session::handle_end_of_input() {
 }
 
 void Session::violate(const proto::Error& error) {
-  input_over_ = true;  // a client who does not read this is not listened to either
+  input_over_ = true;  // nothing more is read, even if the client does not read this
   owner_.dispatch().violated(id_, error);
   flush();
   end();

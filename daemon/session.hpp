@@ -1,12 +1,14 @@
 // One client process's connection: bytes and descriptors in, lines out.
 //
-// Owned by Server, and by whatever of it runs; lives until the client's process ends (C8), or
-// before that until the connection does, unless the client asked to outlive it. One thread only.
+// Owned by Server, and by its own functions while they run; lives until the client's process ends
+// (C8) or its connection does, whichever is first, unless the client asked to outlive the
+// connection. One thread only.
 //
 // Invariants:
-//  1. Nothing here blocks, and nothing grows without bound: no reading while the client does not
-//     read (kOutboxPause), and the session's end when its answers reach kOutboxLimit (C15).
-//  2. end() may come at any time, also from within a drain; afterwards nothing is handled or sent.
+//  1. Nothing here blocks, and nothing grows without bound: the session is not read while the
+//     client does not read (kOutboxPause), and ends when its unread answers reach kOutboxLimit
+//     (C15).
+//  2. end() may come at any time, even from within drain(); afterwards nothing is handled or sent.
 
 #pragma once
 
@@ -26,7 +28,7 @@ namespace locketd {
 
 class Dispatch;
 
-// What a session needs of the server.
+// What a session needs from the server.
 class SessionOwner {
  public:
   SessionOwner() = default;
@@ -36,7 +38,7 @@ class SessionOwner {
 
   virtual Dispatch& dispatch() = 0;
   virtual std::span<char> read_buffer() = 0;  // shared by all sessions; used within one call
-  virtual void batch_done() = 0;              // settle, flush, arm the timer
+  virtual void batch_done() = 0;              // attend, flush, arm the timer
   virtual void ended(SessionId session) = 0;
   virtual void close_socket(locket::proto::Descriptor socket, UserId user) = 0;  // never blocks
 };
@@ -44,11 +46,11 @@ class SessionOwner {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   static constexpr std::size_t kOutboxPause = 256 * 1024;
-  // A client whose every request is refused at once while it is busy elsewhere stays below.
+  // Enough for a client that is busy elsewhere while every request of its own is refused.
   static constexpr std::size_t kOutboxLimit = 16 * 1024 * 1024;
 
-  // `watches` are of those who talk, `ends` of those who have gone, who have turns of their own. No
-  // socket: the client has become another program, and only its end is awaited.
+  // `watches` serves sessions that talk, `ends` those that end, which have turns of their own.
+  // Without a socket, the client has become another program, and only its end is awaited.
   Session(SessionOwner& owner, Watches& watches, Watches& ends, SessionId id,
           locket::proto::Descriptor socket, Peer peer);
   Session(const Session&) = delete;
@@ -57,18 +59,19 @@ class Session : public std::enable_shared_from_this<Session> {
   void start();
   [[nodiscard]] const Peer& peer() const { return peer_; }
 
-  // It does not read its answers as fast as they come.
+  // Whether it reads its answers more slowly than they come.
   [[nodiscard]] bool is_behind() const { return outbox_.size() - sent_ > kOutboxPause; }
 
   // Queues; the line goes out at the next flush().
   void send(std::string_view line);
   void flush();
 
-  // Handles what the socket has now, as far as it was there when the call began.
+  // Handles what the socket had when the call began.
   void drain();
   void end();
 
-  // Those that came ahead of their requests. To be called before this is destroyed without end().
+  // Disposes of descriptors that came ahead of their requests. Must be called before this is
+  // destroyed without end().
   void dispose_descriptors();
   void close_socket();
 
@@ -94,9 +97,9 @@ class Session : public std::enable_shared_from_this<Session> {
   locket::proto::Descriptors descriptors_;
   std::string outbox_;
   std::size_t sent_ = 0;     // of the outbox
-  bool writing_ = false;     // waits for room
+  bool writing_ = false;     // waits for room in the socket
   bool overflowed_ = false;  // an answer was dropped
-  bool hung_up_ = false;     // the other end is gone; what it said may be there still
+  bool hung_up_ = false;     // the other end is gone; there may still be unread input
   bool input_over_ = false;
   bool ended_ = false;
 };

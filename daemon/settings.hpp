@@ -1,5 +1,5 @@
-// Everything that locketd can be told, a row each: whatever the row says holds for the flag, the
-// variable and the configuration file alike.
+// All settings of locketd, one row each: the row holds for the flag, the variable and the
+// configuration file alike.
 
 #pragma once
 
@@ -14,15 +14,15 @@
 namespace locketd {
 
 struct Setting {
-  std::string_view name;      // "log-level": of the file's; --log-level is the flag
-  std::string_view variable;  // of the environment
+  std::string_view name;      // "log-level" in the file, --log-level as a flag
+  std::string_view variable;  // in the environment
   std::string_view type;      // "LEVEL"
-  std::string_view group;     // of --help
+  std::string_view group;     // in --help
   std::string_view what;
 
-  // The error goes on from the name: " takes LEVEL, not "loud"".
+  // The error continues after the name: " takes LEVEL, not "loud"".
   std::expected<void, std::string> (*read)(Options& options, const std::string& text);
-  // In such a form that it can be read.
+  // In the form that `read` accepts.
   std::string (*shown)(const Options& options);
 };
 

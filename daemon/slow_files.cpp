@@ -19,7 +19,8 @@ bool SlowFiles::run(User user, Call&& call, Done done) {
   queue.tasks.push_back({std::move(call), std::move(done)});
   ++pending_;
   update(user, queue);
-  // One for each call that may begin at once, unless another thread is sooner: then it ends.
+  // One thread for each call that may begin at once. If another thread takes the call first, the
+  // new one ends.
   const bool may_begin = queue.running + queue.tasks.size() <= kMaxThreadsOfUser;
   if (may_begin && threads_ < kMaxThreads) start_thread();
   return true;
@@ -42,7 +43,8 @@ bool SlowFiles::finish(std::chrono::steady_clock::time_point deadline) {
   return thread_ended_.wait_until(lock, deadline, [this] { return threads_ == 0; });
 }
 
-// It begins with the mutex, and so after run(). Detached: nobody waits for its end but finish().
+// The thread first takes the mutex, and so begins after run(). Detached: only finish() and the
+// destructor wait for its end.
 bool SlowFiles::start_thread() {
   try {
     std::thread([this] { work(); }).detach();

@@ -1,14 +1,14 @@
-// Calls on files that may keep the caller waiting as long as somebody's file system likes (C15).
+// Calls on files whose file system may keep the caller waiting as long as it likes (C15).
 //
-// Role: does them on threads of its own, of which each user has a share, so that whoever passes
-// files that hang keeps nobody waiting but himself. Owned by FlockLocks. run(), pending() and
-// finish() are for the loop's thread; `done` is called there too.
+// Role: makes the calls on threads of its own, of which each user has a share, so that a user who
+// passes files that hang delays nobody else. Owned by FlockLocks. run(), pending() and finish() are
+// for the loop's thread; `done` is called there too.
 //
 // Invariants:
 //  1. A user's calls begin in order, at most kMaxThreadsOfUser of them at a time.
-//  2. What a call owns dies on the thread that made it, after `done` was posted: closing a
+//  2. What a call owns is destroyed on the thread that made it, after `done` was posted: closing a
 //     descriptor may hang as well.
-//  3. A thread begins when there is a call to make, and ends when there is none.
+//  3. A thread starts when there is a call to make, and ends when there is none.
 
 #pragma once
 
@@ -25,8 +25,8 @@ namespace locketd {
 
 class SlowFiles {
  public:
-  // As many hang without effect on others, but for those who have slow files themselves: whoever
-  // has that many users at his command can keep those waiting.
+  // While all of these hang, only users with slow files of their own have to wait. At
+  // kMaxThreadsOfUser each, that takes the files of 16 users.
   static constexpr std::size_t kMaxThreads = 64;
   static constexpr std::size_t kMaxThreadsOfUser = 4;
 
@@ -40,15 +40,15 @@ class SlowFiles {
   SlowFiles(const SlowFiles&) = delete;
   SlowFiles& operator=(const SlowFiles&) = delete;
 
-  // False, and the call is left to its owner, where the system has no thread for it.
+  // False if the system has no thread for the call, which then stays with the caller.
   [[nodiscard]] bool run(User user, Call&& call, Done done = {});
 
   // How many of the user's calls are under way or have yet to begin.
   [[nodiscard]] std::size_t pending(User user) const;
   [[nodiscard]] std::size_t pending() const;  // of all users
 
-  // Nothing is posted any more. False where calls still hang at the deadline: then this must not be
-  // destroyed, since their threads use it.
+  // Nothing is posted any more. False if calls still hang at the deadline: then this object must
+  // not be destroyed, since their threads use it.
   [[nodiscard]] bool finish(std::chrono::steady_clock::time_point deadline);
 
  private:
@@ -73,7 +73,7 @@ class SlowFiles {
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable thread_ended_;
   std::unordered_map<User, Queue> queues_;
-  std::deque<User> ready_;  // who has a call that may begin; once each, and served in turn
+  std::deque<User> ready_;  // users with a call that may begin; once each, served in turn
   std::size_t threads_ = 0;
   std::size_t pending_ = 0;
   bool stopping_ = false;

@@ -15,7 +15,7 @@ using locket::proto::Error;
 using Outcome = std::expected<void, Error>;
 
 constexpr std::size_t kDescriptorsOfSession = 2;  // its socket, and the pidfd
-// Of the daemon's own: three standard streams, what the loop waits with, the listener; and what is
+// The daemon's own: three standard streams, what the loop waits with, the listener; and what is
 // open for a moment, such as a connection that is refused.
 constexpr std::size_t kOwnDescriptors = 24;
 
@@ -50,7 +50,7 @@ std::size_t descriptors_for_users() {
 UserLimits limits_for(const UserHas& has, const UserLimits& limits, std::size_t for_users,
                       std::size_t kept_for_all) {
   UserLimits its = limits;
-  // A call can have ended since this user's were counted, and before all were.
+  // A call may have ended after this user's calls were counted and before all were.
   const std::size_t others = kept_for_all - std::min(kept_for_all, has.descriptors());
   const std::size_t rest = for_users - std::min(for_users, others);
   if (its.descriptors == 0) its.descriptors = rest - (rest + 7) / 8;

@@ -4,12 +4,12 @@
 // only.
 //
 // Invariants:
-//  1. A watch that has stopped is not called any more, also where its event had come already.
-//  2. Whoever leaves something in his descriptor is called again, after all others that are ready:
-//     nobody has to take all there is at once.
-//  3. The kernel is told of a descriptor when its watch begins, changes or ends, and not with each
-//     event, as Asio does; nor has a session coroutines that wait. So it takes 1,170 bytes, where
-//     it took 4,500 with Asio alone.
+//  1. A watch that has stopped is not called any more, even if its event has come already.
+//  2. A watch that leaves input in its descriptor is called again after all others that are ready,
+//     so that none has to take everything at once.
+//  3. The kernel is told of a descriptor when its watch begins, changes or ends, not at each event
+//     as with Asio, and a session has no waiting coroutines. So a session takes 1,170 bytes,
+//     instead of 4,500 with Asio alone.
 
 #pragma once
 
@@ -27,8 +27,8 @@ namespace locketd {
 
 class Watches;
 
-// Calls `ready` with what has come (EPOLLIN and so on, epoll_ctl(2)) while it is started. May be
-// stopped, and destroyed, from within.
+// While started, calls `ready` with what has come (EPOLLIN and so on, epoll_ctl(2)). May be stopped
+// or destroyed from within that call.
 class Watch {
  public:
   using Ready = std::function<void(std::uint32_t events)>;
@@ -38,12 +38,12 @@ class Watch {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
-  // The descriptor is not owned. Beyond the events asked for, EPOLLHUP and EPOLLERR come always.
-  // False where the kernel has no memory for it.
+  // The descriptor is not owned. EPOLLHUP and EPOLLERR come in addition to the events asked for.
+  // False if the kernel has no memory for it.
   bool start(int descriptor, std::uint32_t events);
-  // Of the same descriptor; costs nothing where nothing changes.
+  // For the same descriptor; costs nothing if nothing changes.
   void change(std::uint32_t events);
-  // From now on in that set. False, and as before, where the kernel has no memory for it.
+  // Moves the watch to that set. False, and nothing changes, if the kernel has no memory for it.
   bool move(Watches& other);
   void stop();
 
@@ -57,17 +57,17 @@ class Watch {
 
 class Watches {
  public:
-  // Throws std::system_error where the system has no descriptor for it.
+  // Throws std::system_error if the system has no descriptor for it.
   explicit Watches(std::size_t at_once);
   Watches(const Watches&) = delete;
   Watches& operator=(const Watches&) = delete;
 
-  // Readable while any of them has something to call for.
+  // Readable while any of the watches is ready.
   [[nodiscard]] int descriptor() const { return epoll_.get(); }
 
-  // Calls those that are ready, none twice before all others, and no more than `most`, which is
-  // `at_once` at most, those who only move away not counted: whoever is not of this set has his
-  // turn after. Says how many.
+  // Calls the watches that are ready, none twice before all others, and no more than `most` (at
+  // most `at_once`), so that everything outside of this set has its turn. Those that only move away
+  // do not count. Returns how many were called.
   std::size_t serve(std::size_t most);
   std::size_t serve() { return serve(at_hand_.size()); }
 
@@ -79,7 +79,7 @@ class Watches {
   std::vector<epoll_event> at_hand_;
   std::size_t next_ = 0;  // of those at hand
   std::size_t end_ = 0;
-  std::size_t turns_ = 0;  // that were had in this serve()
+  std::size_t turns_ = 0;  // calls made in this serve()
 };
 
 }  // namespace locketd

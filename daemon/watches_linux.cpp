@@ -21,7 +21,7 @@ void Watch::change(std::uint32_t events) {
   ::epoll_ctl(watches_->epoll_.get(), EPOLL_CTL_MOD, descriptor_, &event);
 }
 
-// Closing the descriptor would not do: what it stands for may be open elsewhere too.
+// Closing the descriptor would not be enough: what it refers to may be open elsewhere too.
 void Watch::stop() {
   if (descriptor_ < 0) return;
   ::epoll_ctl(watches_->epoll_.get(), EPOLL_CTL_DEL, std::exchange(descriptor_, -1), nullptr);

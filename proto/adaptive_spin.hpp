@@ -1,16 +1,16 @@
-// Spin, then sleep: who expects an answer soon looks for it a moment longer, where that has paid
-// off lately.
+// Spin, then sleep: a thread that expects an answer soon looks for it a moment longer, if that has
+// paid off recently.
 //
-// To fall asleep and be woken by another processor takes longer than most answers do. A pair of
-// acquire and release takes 23 µs with this and 73-96 µs without, and less of the processors'
-// time (2 virtual CPUs, Linux 6.18); with both sides on one processor it is not felt. The wait for
-// a lock that is held does not pay off, and soon nobody spins for it.
+// Falling asleep and being woken by another processor takes longer than most answers do. A pair of
+// acquire and release takes 23 µs with this and 73-96 µs without, and less of the processors' time
+// (2 virtual CPUs, Linux 6.18); with both sides on one processor it makes no difference. Spinning
+// for a lock that is held does not pay off, and soon stops.
 //
-// Between two looks it gives way, since who is to answer may wait for this very processor. Where
-// somebody computes there, that costs a whole time slice, of some milliseconds, which being woken
-// would not. So it is not tried again for a hundred times as long, and twice that the next time: to
-// a program that takes a lock every 3 ms, beside four that compute on 2 processors, a pair takes
-// 160 µs on average, and without that rule 300 µs.
+// Between two looks it gives way, since the thread that is to answer may be waiting for this very
+// processor. If another program computes there, giving way costs a whole time slice of some
+// milliseconds, which being woken would not. So spinning is not tried again for a hundred times as
+// long, and twice that the next time: for a program that takes a lock every 3 ms, beside four that
+// compute on 2 processors, a pair takes 160 µs on average, and 300 µs without that rule.
 //
 // A plain value of the thread that spins.
 
@@ -23,12 +23,12 @@
 
 namespace locket::proto {
 
-// Tests have another clock, and another way to give way.
+// Tests replace the clock and the way to give way.
 template <typename Clock, void (*GiveWay)()>
 class BasicAdaptiveSpin {
  public:
-  // Looks until there is something, which is true, or it is time to sleep: after kLongest, when
-  // somebody else wants the processor, or at once where that was so the last times.
+  // Looks until there is something (true), or until it is time to sleep (false): after kLongest,
+  // when another thread wants the processor, or at once if spinning was in vain the last times.
   template <std::predicate Look>
   bool operator()(Look look) {
     if (to_skip_ > 0) {
@@ -62,19 +62,19 @@ class BasicAdaptiveSpin {
   using Duration = Clock::duration;
 
   static constexpr Duration kLongest = std::chrono::microseconds(50);
-  // To give way takes less where nobody wants it.
+  // Giving way takes less if no other thread wants the processor.
   static constexpr Duration kOthersRan = std::chrono::microseconds(10);
   static constexpr int kMostSkipped = 63;
 
-  // Programs that only ask and answer take less, also many of them one after the other.
+  // Programs that only ask and answer take less, even many of them one after the other.
   static constexpr Duration kOthersCompute = std::chrono::microseconds(2500);
-  static constexpr Duration kLongestSlice = std::chrono::milliseconds(10);  // else it was stopped
+  static constexpr Duration kLongestSlice = std::chrono::milliseconds(10);  // longer: stopped
   static constexpr int kTimesAsLong = 100;
   static constexpr Duration kLongestPause = std::chrono::seconds(10);
 
-  int skipped_ = 0;  // after the last one, if that was in vain
+  int skipped_ = 0;  // after the last spin, if that was in vain
   int to_skip_ = 0;
-  Duration pause_{};  // after the last one, if others computed
+  Duration pause_{};  // after the last spin, if others computed
   Clock::time_point not_before_{};
 };
 

@@ -58,7 +58,7 @@ Json body_of(const Welcome& welcome) {
   return json;
 }
 
-// These two have forms of their own in append().
+// append() writes these two itself.
 Json body_of(const Grant&) {
   return {};
 }
@@ -117,8 +117,8 @@ Json body_of(const Failure& failure) {
   return json;
 }
 
-// What comes from a daemon is read with the care that the daemon takes with its clients': it may be
-// anybody's, where LOCKET_SOCKET names it.
+// Answers are read as carefully as the daemon reads requests: the daemon that LOCKET_SOCKET names
+// may be anyone's.
 struct Malformed : std::exception {};
 
 std::string text_in(const Json& json, const char* name) {
@@ -216,7 +216,7 @@ StatusReport status_from(const Json& json) {
   return report;
 }
 
-// A result does not name its kind; each kind has a member of its own by which it is known.
+// A result does not name its kind; each kind is known by a member of its own.
 Answer result_from(const Json& json) {
   if (json.contains("token")) return Grant{number_from<Token>(json["token"])};
   if (json.contains("rows")) return page_from(json);
@@ -247,7 +247,7 @@ Failure failure_from(const Json& json) {
   return failure;
 }
 
-// One of a kind that is not known yet is about no request, and so of no interest.
+// A notice of an unknown kind is about no request, and so is ignored.
 Reply notice_from(const Json& json) {
   if (json["method"] != "waiting") return {std::nullopt, Done{}};
   const Json& params = json.at("params");
@@ -272,7 +272,7 @@ std::optional<std::uint64_t> number_of(const FlatFields& fields, std::string_vie
   return number != nullptr ? std::optional(*number) : std::nullopt;
 }
 
-// To the letter as append() writes it.
+// A grant exactly as append() writes it.
 std::optional<Reply> grant_of_ours(std::string_view line) {
   Scanner scanner(line);
   if (!scanner.take(kBeforeId)) return std::nullopt;
@@ -283,13 +283,14 @@ std::optional<Reply> grant_of_ours(std::string_view line) {
   return Reply{id, Grant{*token}};
 }
 
-// What else comes with locks, and is nothing but itself: a tenth of the work of a thorough reading.
+// The other answers that locks bring, if they have no further members: a tenth of the work of a
+// thorough reading.
 std::optional<Reply> usual_reply(std::string_view line) {
   FlatObject object;
   if (!read_flat(line, object)) return std::nullopt;
   const auto& [members, inner_name, inner] = object;
   if (members.all().size() != 2 || members.find("jsonrpc") == nullptr) return std::nullopt;
-  // At a restart there may be no memory, which a thorough reading cannot do without.
+  // Welcome is among them: at a restart there may be no memory, which a thorough reading needs.
   const auto parking = number_of(inner, "parking");
   if (inner_name == "result" && inner.all().size() == (parking ? 4 : 3)) {
     const auto id = number_of(members, "id");
@@ -366,8 +367,8 @@ std::expected<Reply, Error> decode_reply(std::string_view line) {
   };
   if (auto grant = grant_of_ours(line)) return std::move(*grant);
   if (auto reply = usual_reply(line)) return std::move(*reply);
-  // To be destroyed, a document takes memory too, and ends the program where there is none. Here
-  // that is an exception.
+  // Destroying a document takes memory too, and ends the program if there is none. If it is missing
+  // here, that is an exception.
   const std::size_t enough = 4096 + 16 * line.size();
   ::operator delete(::operator new(enough));
   const Json json = Json::parse(line, nullptr, false);

@@ -90,7 +90,7 @@ class Params {
     if (const auto* whole = std::get_if<std::uint64_t>(value))
       seconds = static_cast<double>(*whole);
     if (const auto* fraction = std::get_if<double>(value)) seconds = *fraction;
-    // Minus zero is zero, also as "-0": what a computed timeout may well come to.
+    // Minus zero is zero, also as "-0": a computed timeout may well be that.
     if (const auto* negative = std::get_if<std::int64_t>(value))
       seconds = static_cast<double>(*negative);
     if (seconds >= 0 && seconds <= kMaxTimeoutSeconds) return Seconds(std::abs(seconds));
@@ -99,7 +99,7 @@ class Params {
     return std::nullopt;
   }
 
-  // Null where there is none.
+  // Null if there is none.
   const FlatValue* take(std::string_view name) {
     const FlatField* const found = fields_.find(name);
     if (found == nullptr) return nullptr;
@@ -169,7 +169,7 @@ Call read_detach(Params& params) {
 Call read_list(Params& params) {
   constexpr auto kAny = std::numeric_limits<std::uint64_t>::max();
   List list;
-  // Half of a file must not mean all files.
+  // Half of a file's identity must not mean all files.
   if (params.has("device") || params.has("inode")) {
     const auto device = params.required_number("device", kAny);
     list.file = FileId{device, params.required_number("inode", kAny)};
@@ -258,7 +258,7 @@ std::string_view name_of(Mode mode) {
 std::expected<Request, BadRequest> decode_request(std::string_view line) {
   if (auto request = read_own_request(line)) return std::move(*request);
   FlatObject object;
-  // Most lines need none: of the daemon's instructions for a lock, it would take six in ten.
+  // Most lines do without it: it would take six in ten of the daemon's instructions for a lock.
   std::optional<RequestJson> thorough;
   std::expected<void, Error> read;
   const bool usual = read_flat(line, object) && object.inner_name.value_or("params") == "params";

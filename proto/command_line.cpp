@@ -14,7 +14,7 @@ bool is(const CLI::ParseError& error, CLI::ExitCodes kind) {
   return error.get_exit_code() == static_cast<int>(kind);
 }
 
-// What CLI11 could make nothing of; options before words, which may be their values.
+// What CLI11 did not understand; options before words, since the words may be their values.
 std::string unknown_word(const CLI::App& app) {
   const std::vector<std::string> words = app.remaining(true);
   const auto option =
@@ -23,7 +23,7 @@ std::string unknown_word(const CLI::App& app) {
   return words.empty() ? "" : words.front();
 }
 
-// Its text begins with the option's name; what else it says is hard to read.
+// CLI11's text begins with the option's name; the rest of it is hard to read.
 std::string mismatch(const CLI::App& app, const CLI::ParseError& error) {
   const std::string text = error.what();
   const CLI::Option* option = app.get_option_no_throw(text.substr(0, text.find(':')));

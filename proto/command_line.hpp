@@ -1,5 +1,5 @@
-// Mistakes on the command line, told by both programs in the same way. A library of its own, which
-// liblocket does not carry: it knows CLI11.
+// Mistakes on the command line, reported by both programs in the same way. A library of its own,
+// which is not part of liblocket: it needs CLI11.
 
 #pragma once
 
@@ -9,8 +9,8 @@
 
 namespace locket::proto {
 
-// One line: what is wrong, and either the nearest option that there is or where to read more. The
-// application is as its parse() has left it.
+// One line: what is wrong, and either the nearest option that exists or where to read more. `app`
+// is as its parse() has left it.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error);
 
 // As they are typed, with their dashes.

@@ -1,6 +1,6 @@
 // What the environment says.
 //
-// Thread-safe as getenv(3) is: while nobody changes the environment.
+// Thread-safe as getenv(3) is: as long as no thread changes the environment.
 
 #pragma once
 
@@ -9,10 +9,10 @@
 
 namespace locket::proto {
 
-// One that is set to nothing counts as not set.
+// An empty variable counts as not set.
 std::optional<std::string> variable(const std::string& name);
 
-// Whether what is written there is to be coloured: on a terminal, and not with NO_COLOR
+// Whether output to `fd` is to be coloured: on a terminal, unless NO_COLOR is set
 // (https://no-color.org).
 bool wants_colour(int fd);
 

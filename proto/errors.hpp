@@ -1,4 +1,4 @@
-// Every way in which a request can fail, and the one mapping between that and the wire.
+// Every way in which a request can fail, and the one mapping between these and the wire.
 //
 // Shared by both sides. An Error is a value: a code that programs branch on and one line for
 // people.

@@ -6,7 +6,7 @@
 namespace locket::proto {
 namespace {
 
-// Printable ASCII that stands for itself between quotes. A table, since most of a line is text.
+// Printable ASCII that needs no escapes between quotes. A table, since most of a line is text.
 constexpr auto kPlain = [] {
   std::array<bool, 256> plain{};
   for (unsigned char c = ' '; c <= '~'; ++c) plain[c] = c != '"' && c != '\\';
@@ -26,7 +26,7 @@ class Reader {
   }
 
  private:
-  // The next character behind white space; NUL at the end.
+  // The next character after white space; NUL at the end.
   char next() {
     while (at_ != end_ && (*at_ == ' ' || *at_ == '\t' || *at_ == '\n' || *at_ == '\r')) ++at_;
     return at_ == end_ ? '\0' : *at_;
@@ -42,7 +42,7 @@ class Reader {
     return true;
   }
 
-  // `outer`: what may have one object among its members.
+  // `outer`: the object that may have an inner one; null within the inner one.
   bool members(FlatFields& fields, FlatObject* outer) {
     if (!take('{')) return false;
     if (take('}')) return true;

@@ -1,5 +1,5 @@
-// JSON as requests and the usual answers are: an object of plain values, of which at most one is an
-// object of plain values itself.
+// JSON in the form of requests and the usual answers: an object of plain values, at most one of
+// which is itself an object of plain values.
 //
 // Values, and one pure function; nothing is allocated, and texts are views of what was read.
 
@@ -30,14 +30,14 @@ struct FlatField {
 // The members of one object, in their order.
 class FlatFields {
  public:
-  // False where there are kMaxMembers.
+  // False if there are kMaxMembers already.
   bool add(std::string_view name, const FlatValue& value) {
     if (count_ == fields_.size()) return false;
     fields_[count_++] = {name, value};
     return true;
   }
 
-  // Null where there is none.
+  // Null if there is none.
   [[nodiscard]] const FlatField* find(std::string_view name) const {
     const auto all = this->all();
     const auto found = std::ranges::find(all, name, &FlatField::name);
@@ -55,15 +55,15 @@ class FlatFields {
 };
 
 struct FlatObject {
-  FlatFields members;                          // but for the object among them
-  std::optional<std::string_view> inner_name;  // none: there is none
+  FlatFields members;                          // except the inner object
+  std::optional<std::string_view> inner_name;  // none: no inner object
   FlatFields inner;
   friend bool operator==(const FlatObject&, const FlatObject&) = default;
 };
 
-// Reads what is sure to be meant so: printable ASCII without escapes, numbers without sign or
-// exponent, no name twice, no more members than fit. False for all else, right or wrong: that is
-// for a thorough reader. `object` is a new one.
+// Reads only the simplest form: printable ASCII without escapes, numbers without sign or exponent,
+// no name twice, no more members than fit. False for everything else, right or wrong: that is for a
+// thorough reader. `object` must be new.
 bool read_flat(std::string_view text, FlatObject& object);
 
 }  // namespace locket::proto

@@ -1,4 +1,4 @@
-// How the kernel writes an flock(2) down, in /proc/locks (proc_locks(5)) and behind the "lock:" of
+// How the kernel describes an flock(2): in /proc/locks (proc_locks(5)), and after the "lock:" of
 // /proc/PID/fdinfo/FD (proc_pid_fdinfo(5)). Pure, thread-safe.
 
 #pragma once

@@ -1,7 +1,7 @@
 // Bytes in, lines out. One LineBuffer per direction of a connection; owned by it, not thread-safe.
 //
 // Invariants:
-//  1. A line never exceeds the limit: what would is reported once, and the stream is then unusable.
+//  1. A line never exceeds the limit: a longer one is an error, and the stream is then unusable.
 //  2. A view from next() stays valid until the next call of append(), reserve() or next().
 
 #pragma once
@@ -26,10 +26,10 @@ class LineBuffer {
   // more bytes are needed; an error when the line is too long.
   std::expected<std::optional<std::string_view>, Error> next();
 
-  // The line that next() has just returned comes again.
+  // Makes next() return its last line once more.
   void put_back() { begin_ = scanned_ = last_; }
 
-  // Takes memory for so many bytes now, so that append() needs none for them.
+  // Allocates memory for this many bytes now, so that append() need not.
   void reserve(std::size_t bytes);
 
   // Bytes of a line whose end has not come yet.

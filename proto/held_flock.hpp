@@ -9,10 +9,10 @@
 
 namespace locket::proto {
 
-// By the "lock:" lines of /proc/thread-self/fdinfo/FD (proc_pid_fdinfo(5)), which name the locks of
-// that very description: none where it has none. The errno where that cannot be read: EMFILE where
-// there is no descriptor left to do so, ENOENT where there is no /proc, or none that tells of
-// locks. Asks no file system.
+// Reads the "lock:" lines of /proc/thread-self/fdinfo/FD (proc_pid_fdinfo(5)), which name the locks
+// of that very description. None if it has none. The errno if they cannot be read: EMFILE if there
+// is no descriptor left to do so, ENOENT if there is no /proc, or one that does not tell locks.
+// Asks no file system.
 std::expected<std::optional<Mode>, int> held_flock(int fd);
 
 }  // namespace locket::proto

@@ -18,12 +18,12 @@ std::expected<std::optional<Mode>, int> held_flock(int fd) {
   fmt::format_to_n(path.data(), path.size() - 1, "/proc/thread-self/fdinfo/{}", fd);
   const Descriptor info(::open(path.data(), O_RDONLY | O_CLOEXEC));
   if (!info) return std::unexpected(errno);
-  std::array<char, 4096> buffer;  // the kernel tells locks of this kind first, and there is but one
+  std::array<char, 4096> buffer;  // the kernel lists locks of this kind first; there is only one
   const ssize_t length = ::read(info.get(), buffer.data(), buffer.size());
   if (length < 0) return std::unexpected(errno);
 
   std::string_view text(buffer.data(), static_cast<std::size_t>(length));
-  if (!text.starts_with("pos:")) return std::unexpected(ENOENT);  // not as Linux tells it
+  if (!text.starts_with("pos:")) return std::unexpected(ENOENT);  // not in Linux's form
   while (!text.empty()) {
     std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));

@@ -1,6 +1,6 @@
-// The bounds of the protocol; those of the outbox are session.hpp's, that of unanswered lists
-// dispatch.cpp's, those of users user_limits.hpp's. PROTOCOL.md lists them all; each says why it is
-// what it is.
+// The bounds of the protocol. Those of the outbox are in session.hpp, that of unanswered lists in
+// dispatch.cpp, and those of users in user_limits.hpp. PROTOCOL.md lists them all, each with its
+// reason.
 
 #pragma once
 
@@ -25,23 +25,23 @@ inline constexpr int kMaxNesting = 2;
 // line would otherwise grow with the square of its length.
 inline constexpr std::size_t kMaxMembers = 16;
 
-// 31 years: longer than any wait that is meant, and far from the clock's own range.
+// 31 years: longer than any wait that is meant, and far within the clock's own range.
 inline constexpr double kMaxTimeoutSeconds = 1e9;
 
-// Whole numbers up to here are exact in every JSON reader, also in those that keep doubles.
+// Whole numbers up to here are exact in every JSON reader, even in those that keep doubles.
 inline constexpr std::uint64_t kMaxExactInteger = (std::uint64_t{1} << 53) - 1;
 
 // Waiting and held together; each costs the daemon a descriptor.
 inline constexpr std::size_t kMaxRequestsPerSession = 16384;
 
-// Files of one session that stay open between two locks: for as many threads as take locks all the
-// time.
+// Files of one session that stay open between two holds: enough for as many threads that take locks
+// all the time.
 inline constexpr std::size_t kMaxParkedFiles = 64;
 
-// Descriptors that came before their requests' lines did: what one message can carry (SCM_MAX_FD).
+// Descriptors that come before their requests' lines do: what one message can carry (SCM_MAX_FD).
 inline constexpr std::size_t kMaxDescriptorsAhead = 253;
 
-// A page of `list`: 100 KiB or so, and where paths and reasons are long hardly more than their own
+// A page of `list`: about 100 KiB, and with long paths and reasons hardly more than their own
 // bytes, so that an answer never needs a large outbox.
 inline constexpr std::size_t kListPageRows = 256;
 inline constexpr std::size_t kListPageTextBytes = 128 * 1024;

@@ -1,6 +1,6 @@
-// One line while it is written: text that grows at its end. A short one, as most are, takes no
-// memory, and to append a literal to it is a few instructions: an acquire and a release are written
-// with a third of those that appending to a std::string takes, which is a tenth of the client's.
+// A line that is being written: text that grows at its end. A short one, as most are, allocates no
+// memory, and appending a literal takes a few instructions: an acquire and a release are written
+// with a third of the instructions that appending to a std::string takes (a tenth of the client's).
 //
 // A plain value, of one thread.
 
@@ -44,7 +44,7 @@ class Line {
     }
   }
 
-  // Between quotes, as JSON has it. `text` is valid UTF-8: escaped text is.
+  // In quotes, as a JSON string. `text` must be valid UTF-8, as escaped text is.
   void append_quoted(std::string_view text) {
     *this += "\"";
     if (text.contains('"') || text.contains('\\')) {
@@ -55,7 +55,7 @@ class Line {
     *this += "\"";
   }
 
-  // Valid until it grows.
+  // Valid until the line grows.
   [[nodiscard]] std::string_view view() const {
     return long_.empty() ? std::string_view(short_.data(), size_) : long_;
   }
@@ -77,7 +77,7 @@ class Line {
   }
 
   std::array<char, kShort> short_;
-  std::size_t size_ = 0;  // of the short one; kShort: it has become long
+  std::size_t size_ = 0;  // of short_; kShort: the text is in long_
   std::string long_;
 };
 

@@ -82,7 +82,7 @@ std::string_view kind_of(mode_t mode) {
   }
 }
 
-// What is asked for is what file systems keep at hand, but for the mount.
+// Asks only for what file systems keep at hand, and for the mount.
 std::expected<struct statx, Error> look(int fd, const char* path, int flags) {
   struct statx info{};
   const unsigned wanted = STATX_TYPE | STATX_INO | STATX_CTIME | STATX_NLINK | STATX_MNT_ID;
@@ -113,10 +113,10 @@ LockFile::State state_of(const struct statx& info) {
   return {id_of(info), info.stx_ctime.tv_sec * kNanosecondsInSecond + info.stx_ctime.tv_nsec};
 }
 
-// NFS is on no block device, so that most files are not asked for more than that.
+// NFS is on no block device, so most files need no fstatfs(2).
 bool wants_writable(int fd, const FileId& file, Mode mode) {
   struct statfs info{};
-  // Of 32 bits, also where the type is wider, and signed.
+  // f_type has 32 bits, even where its type is wider and signed.
   return major(file.device) == 0 && ::fstatfs(fd, &info) == 0 &&
          wants_writable(static_cast<std::uint32_t>(info.f_type), mode);
 }
@@ -175,7 +175,7 @@ Descriptor made_writable(Descriptor file, const std::string& path) {
   Descriptor writable(::open(path.c_str(), O_RDWR | kOpenFlags));
   const auto before = identify(file.get());
   const auto now = writable ? identify(writable.get()) : before;
-  // Whoever replaces the file meanwhile shows at the grant (C11).
+  // If the file is replaced later, the grant shows it (C11).
   if (!writable || !before || !now || *before != *now) return file;
   return writable;
 }
@@ -191,7 +191,7 @@ std::expected<LockFile, Error> open_and_identify(const std::string& path, Mode m
         error.code, fmt::format("cannot lock {}: {}", shown(path), error.message), error.os_error});
   }
   if (wants_writable(file.get(), id_of(*info), mode)) file = made_writable(std::move(file), path);
-  // Where the standard streams are closed, the file must not become one of them: a program that
+  // If the standard streams are closed, the file must not become one of them: a program that
   // inherits it would write into it (C12).
   if (file.get() <= STDERR_FILENO) {
     file.reset(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));

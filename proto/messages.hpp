@@ -26,7 +26,7 @@ enum class Mode : std::uint8_t { exclusive, shared };
 struct Hello {
   int protocol = 0;
   std::string client;    // program or library, with its version
-  std::string command;   // what to show where the daemon cannot see the process's name
+  std::string command;   // what to show if the daemon cannot see the process's name
   bool notices = false;  // wants to be told when an acquire has to wait: Waiting
 };
 
@@ -35,18 +35,18 @@ struct Acquire {
   Mode mode = Mode::exclusive;
   std::optional<Seconds> timeout;  // none: for ever
   std::string reason;
-  std::optional<Token> parked = {};  // on the file that was parked with that one's release
+  std::optional<Token> parked = {};  // the file that was parked with the release of this token
 };
 
 // "Your predecessor knew this claim of mine": what this process held, or waited for, when the
-// daemon that it had told so went away (C9).
+// daemon that knew of it went away (C9).
 struct Reclaim {
   std::string path;
   Mode mode = Mode::exclusive;
   std::optional<Seconds> timeout;  // waiting only: what is left of it; none: for ever
   std::string reason;
   std::optional<Token> token;  // held: by this token; none: waiting
-  Ticket ticket = 0;           // as Waiting told it; 0 where it was never told
+  Ticket ticket = 0;           // as Waiting told it; 0 if it was never told
   Seconds age{0};              // since the grant, or since the arrival
 };
 
@@ -66,7 +66,7 @@ struct Cancel {
   RequestId request = 0;
 };
 
-// From now on this session lasts until the process ends, also when the connection closes before.
+// From now on this session lasts until the process ends, even if the connection closes before.
 struct Detach {
   std::string command;  // what the process is about to become
 };
@@ -103,14 +103,14 @@ struct Welcome {
   int protocol = 0;
   std::string server;
   std::int64_t pid = 0;
-  std::uint64_t parking = 0;  // for so many files of a session; 0: an older daemon, for none
+  std::uint64_t parking = 0;  // how many files a session can park; 0: none (an older daemon)
 };
 
 struct Grant {
   Token token = 0;
 };
 
-// The one message that answers nothing: the request with the reply's id has to wait. The ticket is
+// The only message that is no answer: the request with the reply's id has to wait. The ticket is
 // for a Reclaim.
 struct Waiting {
   Ticket ticket = 0;
@@ -142,8 +142,8 @@ struct Page {
   std::optional<Cursor> next;
 };
 
-// What the user who asks has of something, of how much: a daemon that does not tell has a limit of
-// 0.
+// How much of something the user who asks has and may have. The limit is 0 if the daemon does not
+// tell.
 struct Share {
   std::uint64_t has = 0;
   std::uint64_t limit = 0;
@@ -172,7 +172,7 @@ struct StatusReport {
   UserShares user = {};
 };
 
-// Why a lock was not had: who holds it (C13).
+// Why a lock could not be acquired: who holds it (C13).
 struct Refusal {
   std::string path;
   std::vector<Row> holders;  // the first kMaxHoldersInRefusal
@@ -189,7 +189,7 @@ struct Failure {
       {};  // unsupported_protocol only: the version that the daemon speaks
 };
 
-struct Done {};  // nothing to tell but success
+struct Done {};  // success, and nothing else to tell
 
 using Answer = std::variant<Done, Welcome, Grant, Waiting, Page, StatusReport, Failure>;
 

@@ -27,7 +27,8 @@ std::string plain(std::string_view word) {
   return text;
 }
 
-// Letters to put in, take out, replace or swap with their neighbour ("optimal string alignment").
+// How many letters to insert, remove, replace or swap with their neighbour ("optimal string
+// alignment").
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before_last(b.size() + 1);
   std::vector<std::size_t> last(b.size() + 1);
@@ -48,7 +49,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// None: too far for anybody to have meant it.
+// None: too far to have been meant.
 std::optional<std::size_t> far_from(std::string_view word, std::string_view name) {
   constexpr std::size_t kTelling = 3;  // letters
   if (word.size() >= kTelling && name.contains(word)) return word == name ? 0 : 1;

@@ -13,18 +13,18 @@
 
 namespace locket::proto {
 
-// The one of `names` that was meant, as far as one can tell: it contains the word, or few letters
-// are wrong, missing or swapped. Case does not count, nor which of - and _ it is, nor leading ones.
+// The one of `names` that was probably meant: it contains the word, or few letters are wrong,
+// missing or swapped. Case, leading dashes, and the difference between - and _ do not count.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> names);
 
-// " (did you mean NAME?)", or `otherwise` where no name is near.
+// " (did you mean NAME?)", or `otherwise` if no name is near.
 std::string did_you_mean(std::string_view word, std::span<const std::string> names,
                          std::string_view otherwise = "");
 
-// A value as a complaint shows it: in quotes, escaped, and not for ever.
+// A value as a complaint shows it: in quotes, escaped and shortened.
 std::string in_quotes(std::string_view value);
 
-// Decimal digits alone: neither 010 nor 0x1f nor " 7". The error goes on from the option's name:
+// Decimal digits only: neither 010 nor 0x1f nor " 7". The error continues after the option's name:
 // " takes a whole number from 1 to 9, not "many"".
 std::expected<std::uint64_t, std::string> whole_number(const std::string& text, std::uint64_t least,
                                                        std::uint64_t most);

@@ -1,4 +1,4 @@
-// Of codec.hpp: how requests are written, and read again where nobody has written them otherwise.
+// Part of codec.hpp: writes requests, and reads them if they are written in exactly this way.
 
 #include "proto/own_requests.hpp"
 

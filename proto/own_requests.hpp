@@ -1,5 +1,5 @@
-// The requests that each lock takes, read to the letter as encode() writes them: a third of the
-// daemon's instructions for a lock would go into reading them as JSON in general.
+// Reads the requests that every lock takes, exactly as encode() writes them: reading them as
+// general JSON would take a third of the daemon's instructions for a lock.
 //
 // A pure function, thread-safe.
 
@@ -12,8 +12,8 @@
 
 namespace locket::proto {
 
-// None where it is another request, or as anybody else would write it: then it is to be read in
-// general.
+// None if it is another request, or is written in any other way: then it must be read as general
+// JSON.
 std::optional<Request> read_own_request(std::string_view line);
 
 }  // namespace locket::proto

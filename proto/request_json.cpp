@@ -9,8 +9,8 @@
 
 namespace locket::proto {
 
-// A request is two flat objects, one in the other; whatever else comes is refused while it is read,
-// so that no input makes us build or recurse more than its own line is long.
+// A request is two flat objects, one in the other. Anything else is refused while it is read, so
+// that no input makes us build or recurse more than its own line is long.
 class RequestJson::Envelope final : public nlohmann::json_sax<nlohmann::json> {
  public:
   Envelope(FlatObject& object, std::deque<std::string>& texts) : object_(object), texts_(texts) {}
@@ -74,7 +74,7 @@ class RequestJson::Envelope final : public nlohmann::json_sax<nlohmann::json> {
 
   bool add(const FlatValue& value) {
     if (depth_ == 0) return refuse(Errc::invalid_request, "a request is a JSON object");
-    return fields().add(key_, value);  // for which key() has seen that there is room
+    return fields().add(key_, value);  // key() has seen that there is room
   }
   bool refuse(Errc code, std::string message) {
     error_ = {code, std::move(message)};

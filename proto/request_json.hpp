@@ -1,8 +1,8 @@
-// The thorough reader of requests: takes all that JSON allows, and knows what is wrong with what is
-// no request of ours.
+// The thorough reader of requests: accepts all that JSON allows, and tells what is wrong with
+// anything that is no request of ours.
 //
-// For what read_flat() leaves. Owned by who reads one line with it; the object's texts are views of
-// what is in here.
+// For lines that read_flat() does not take. Owned by the function that reads one line with it; the
+// object's texts are views of what is in here.
 
 #pragma once
 
@@ -18,7 +18,7 @@ namespace locket::proto {
 
 class RequestJson {
  public:
-  // After an error, the object has what came before it.
+  // After an error, the object has what was read before it.
   std::expected<void, Error> read(std::string_view line, FlatObject& object);
 
  private:

@@ -1,9 +1,8 @@
-// Reads a text from its front, literal by literal: for lines that are to the letter as the other
-// side writes them. An acquire takes half the time that it does as JSON in general, a release a
-// fifth.
+// Reads a text from its front, literal by literal: for lines exactly as the other side writes them.
+// An acquire takes half the time of reading it as general JSON, a release a fifth.
 //
-// A plain value; nothing is allocated, and texts are views of what is read. Where something does
-// not fit, the caller reads all of it anew in another way.
+// A plain value; nothing is allocated, and texts are views of what is read. If something does not
+// fit, the caller reads the whole text again in another way.
 
 #pragma once
 
@@ -53,7 +52,7 @@ class Scanner {
     return number;
   }
 
-  // Printable ASCII that stands for itself between quotes, and the quote after it.
+  // Printable ASCII that needs no escapes between quotes, and the closing quote.
   std::optional<std::string_view> take_plain_text() {
     const auto plain = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; };
     const auto* const end = std::ranges::find_if_not(rest_, plain);
@@ -66,7 +65,7 @@ class Scanner {
   [[nodiscard]] bool is_at_end() const { return rest_.empty(); }
 
  private:
-  // Where those that begin there end.
+  // Where the digits that begin at `begin` end.
   [[nodiscard]] std::size_t digits(std::size_t begin) const {
     while (begin < rest_.size() && rest_[begin] >= '0' && rest_[begin] <= '9') ++begin;
     return begin;

@@ -1,4 +1,4 @@
-// Where the daemon listens and the client looks. Pure but for reading the environment.
+// Where the daemon listens and the client looks. Pure, except that it reads the environment.
 
 #pragma once
 
@@ -12,8 +12,8 @@ namespace locket::proto {
 
 inline constexpr char kSystemSocket[] = "/run/locket/locketd.sock";
 
-// $LOCKET_SOCKET alone where it is set; else $XDG_RUNTIME_DIR/locket/locketd.sock (the user's own
-// daemon) where that variable is set, then kSystemSocket (the machine's). Clients try them in this
+// $LOCKET_SOCKET alone if it is set; else $XDG_RUNTIME_DIR/locket/locketd.sock (the user's own
+// daemon) if that variable is set, then kSystemSocket (the machine's). Clients try them in this
 // order; a daemon binds the first.
 std::vector<std::string> socket_candidates();
 

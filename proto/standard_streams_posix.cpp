@@ -5,8 +5,8 @@
 
 namespace locket::proto {
 
-// open(2) takes the lowest number that is free. Open the wrong way round, it can be neither read
-// nor written.
+// open(2) takes the lowest free number. Opened for the wrong direction, a stream can be neither
+// read nor written.
 void fill_standard_streams() {
   for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
     if (::fcntl(stream, F_GETFD) >= 0) continue;

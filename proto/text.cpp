@@ -65,7 +65,7 @@ void append_escaped(std::string& out, char byte) {
 std::string escape_harmful(std::string_view bytes, bool and_backslash) {
   std::string out;
   out.reserve(bytes.size());
-  // Of most texts, this is all.
+  // For most texts, this is all.
   const auto plain = [&](char c) { return c >= ' ' && c <= '~' && (!and_backslash || c != '\\'); };
   const auto* const unusual = std::ranges::find_if_not(bytes, plain);
   out.append(bytes.begin(), unusual);

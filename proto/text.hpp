@@ -18,7 +18,7 @@ std::string escape(std::string_view bytes);
 // The bytes again; an error text when a backslash starts no known escape.
 std::expected<std::string, std::string> unescape(std::string_view text);
 
-// Like escape, but leaves backslashes alone: makes text safe that ought to be escaped already.
+// Like escape, but leaves backslashes alone: makes text safe that should be escaped already.
 std::string printable(std::string_view text);
 
 // At most `bytes` bytes of escaped text, cut between characters and escapes, with "..." where cut.

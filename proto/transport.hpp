@@ -31,11 +31,11 @@ struct Received {
   bool truncated = false;  // more descriptors came than fit; the kernel closed the rest
 };
 
-// Fills the buffer as far as the socket has bytes; none and not closed: it has none now.
+// Fills the buffer as far as the socket has bytes. No bytes and not closed: it has none now.
 std::expected<Received, Error> try_receive(int socket, std::span<char> buffer,
                                            Descriptors& descriptors);
 
-// The same for who wants no descriptors: the kernel closes what comes along.
+// The same without descriptors: the kernel closes those that come along.
 std::expected<Received, Error> try_receive(int socket, std::span<char> buffer);
 
 // A connected, non-blocking, close-on-exec socket. EAGAIN in Error::os_error: the daemon lives but
