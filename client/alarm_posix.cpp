@@ -16,7 +16,8 @@
 namespace locket::client {
 
 std::expected<Alarm, proto::Error> Alarm::make() {
-  proto::Descriptor event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  auto event =
+      proto::above_standard_streams(proto::Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
   if (event) return Alarm(std::move(event));
   return std::unexpected(
       proto::Error{proto::Errc::limit_reached,

@@ -49,7 +49,7 @@ void Herald::forget() {
 }
 
 void Herald::start() {
-  if (!running_) running_ = start_thread(0, main, this);
+  if (!running_) running_ = start_thread(main, this);
 }
 
 void* Herald::main(void* self) {

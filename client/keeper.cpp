@@ -1,6 +1,5 @@
 #include "client/keeper.hpp"
 
-#include <cstddef>
 #include <new>
 
 #include "client/channel.hpp"
@@ -8,12 +7,6 @@
 #include "client/own_thread.hpp"
 
 namespace locket::client {
-namespace {
-
-// For a 2 KiB buffer and the parsing of one line, many times over.
-constexpr std::size_t kStack = std::size_t{256} << 10;
-
-}  // namespace
 
 void Keeper::start() {
   if (running_) return;
@@ -22,7 +15,7 @@ void Keeper::start() {
     if (!alarm) return;
     alarm_ = std::move(*alarm);
   }
-  running_ = start_thread(kStack, main, this);
+  running_ = start_thread(main, this);
 }
 
 void Keeper::alert() const {

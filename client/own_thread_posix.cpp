@@ -5,11 +5,10 @@
 
 namespace locket::client {
 
-bool start_thread(std::size_t stack, void* (*body)(void*), void* argument) {
+bool start_thread(void* (*body)(void*), void* argument) {
   pthread_attr_t attributes;
   if (::pthread_attr_init(&attributes) != 0) return false;
   ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  if (stack != 0) ::pthread_attr_setstacksize(&attributes, stack);
   // A thread inherits its creator's mask.
   sigset_t all;
   sigset_t before;

@@ -31,6 +31,11 @@ class Descriptor {
   int fd_ = -1;
 };
 
+// The same open file with a number above those of the standard streams. If a program runs with one
+// of them closed, what it prints must not go into a lock file (C12) or to the daemon. None, with
+// errno set, if the process has no descriptor left.
+[[nodiscard]] Descriptor above_standard_streams(Descriptor descriptor);
+
 // In the order in which they came. They are few, or soon taken.
 using Descriptors = std::vector<Descriptor>;
 

@@ -191,12 +191,8 @@ std::expected<LockFile, Error> open_and_identify(const std::string& path, Mode m
         error.code, fmt::format("cannot lock {}: {}", shown(path), error.message), error.os_error});
   }
   if (wants_writable(file.get(), id_of(*info), mode)) file = made_writable(std::move(file), path);
-  // If the standard streams are closed, the file must not become one of them: a program that
-  // inherits it would write into it (C12).
-  if (file.get() <= STDERR_FILENO) {
-    file.reset(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-    if (!file) return std::unexpected(file_error(path, errno));
-  }
+  file = above_standard_streams(std::move(file));
+  if (!file) return std::unexpected(file_error(path, errno));
   return LockFile{std::move(file), state_of(*info)};
 }
 

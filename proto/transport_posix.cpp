@@ -105,7 +105,8 @@ std::expected<Received, Error> try_receive(int socket, std::span<char> buffer) {
 std::expected<Descriptor, Error> try_connect(const std::string& socket_path) {
   if (auto checked = check_socket_path(socket_path); !checked)
     return std::unexpected(checked.error());
-  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  auto socket = above_standard_streams(
+      Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
   if (!socket) return os_error("cannot make a socket");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

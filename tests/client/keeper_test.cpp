@@ -1,5 +1,6 @@
 // The library's own thread: that it sleeps, and what happens without it.
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -153,6 +154,32 @@ TEST_F(NoRoom, Without_a_thread_of_its_own_those_who_wait_do_its_work_C9) {
   EXPECT_EQ(std::get<proto::Reclaim>(request.call).ticket, 42U);
   daemon.reply(request.id, proto::Grant{8});
   EXPECT_EQ(status_of(child), 0);
+}
+
+// What the program prints would go to the daemon, or into a lock file (C12).
+TEST_F(NoRoom, No_descriptor_of_ours_becomes_a_standard_stream_that_is_closed_C6) {
+  const pid_t child = as_ordinary_user([&] {
+    for (int stream = 0; stream < 3; ++stream) ::close(stream);
+    const auto lock = make(path);
+    if (lock->acquire(proto::Mode::exclusive, std::nullopt) != 7U) return 1;
+    for (int stream = 0; stream < 3; ++stream) {
+      if (::fcntl(stream, F_GETFD) >= 0) return 2 + stream;
+    }
+    return 0;
+  });
+  daemon.welcome();
+  daemon.grant(daemon.next(), 7);
+  EXPECT_EQ(status_of(child), 0);
+}
+
+// glibc takes it out of each thread's stack.
+thread_local std::array<char, std::size_t{512} << 10> of_the_program;
+
+TEST_F(ReclaimTest, A_program_with_much_thread_local_storage_has_a_keeper_C9) {
+  of_the_program.back() = 1;
+  const auto lock = make(path);
+  acquire(*lock, 7);
+  EXPECT_NE(task_named("locket-keeper"), "");
 }
 
 // The kernel counts a user's descriptors in flight over all of its sockets (unix(7), ETOOMANYREFS).
