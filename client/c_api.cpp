@@ -126,8 +126,8 @@ uint64_t locket_token(locket_lock* lock) {
 void locket_on_lost(locket_lock* lock,
                     void (*callback)(locket_lock* lock, std::uint64_t token, void* context),
                     void* context) {
-  guarded(nullptr, [&] {
-    if (lock == nullptr) return LOCKET_OK;
+  if (lock == nullptr) return;
+  const auto code = guarded(nullptr, [&] {
     if (callback == nullptr) {
       lock->lock->on_lost({});
     } else {
@@ -135,6 +135,8 @@ void locket_on_lost(locket_lock* lock,
     }
     return LOCKET_OK;
   });
+  // The caller takes it that the earlier context is no longer in use. Removing needs no memory.
+  if (code != LOCKET_OK) lock->lock->on_lost({});
 }
 
 locket_code locket_keep_across_exec(locket_lock* lock, const char* command, int* descriptor,

@@ -59,10 +59,11 @@ std::optional<Hold> Custody::take(proto::Token token) {
   return extract(found);
 }
 
-proto::Token Custody::peek(const Handle* owner) const {
+std::optional<proto::Token> Custody::peek(const Handle* owner) const {
   const std::lock_guard lock(mutex_);
   const auto found = find(owner);
-  return found != holds_.end() && !found->second.hold.lost ? found->first : 0;
+  if (found == holds_.end()) return std::nullopt;
+  return found->second.hold.lost ? 0 : found->first;
 }
 
 proto::Token Custody::peek(proto::FileId file) const {
@@ -107,7 +108,8 @@ void Custody::forget() {
   lost_ = 0;
 }
 
-// The calling thread's last one, else any thread's last one, else a lost one.
+// The calling thread's last one, else any thread's last one, else a lost one. A thread whose own
+// hold was lost must learn so: it would release another thread's hold in its place.
 Custody::Holds::const_iterator Custody::find(const Handle* owner) const {
   const auto thread = std::this_thread::get_id();
   auto other = holds_.end();
@@ -115,13 +117,9 @@ Custody::Holds::const_iterator Custody::find(const Handle* owner) const {
   for (const proto::Token token : owner->tokens_ | std::views::reverse) {
     const auto found = holds_.find(token);
     const Hold& hold = found->second.hold;
-    if (hold.lost) {
-      if (lost == holds_.end()) lost = found;
-    } else if (hold.thread == thread) {
-      return found;
-    } else if (other == holds_.end()) {
-      other = found;
-    }
+    if (hold.thread == thread) return found;
+    auto& first = hold.lost ? lost : other;
+    if (first == holds_.end()) first = found;
   }
   return other != holds_.end() ? other : lost;
 }

@@ -9,7 +9,9 @@
 //     of two threads that race to release one hold, one gets it and the other gets nothing.
 //  2. The caller that takes a hold out owns it, and ends it with release_hold().
 //  3. Until the thread that asked for it adopts it, a hold has no owner: no handle finds it.
-//  4. A lost hold is found only if there is no other, and only to report the loss.
+//  4. A lost hold is found only by the thread that acquired it, or if there is no other, and only
+//  to
+//     report the loss.
 
 #pragma once
 
@@ -69,8 +71,8 @@ class Custody {
   // The calling thread takes the hold for this handle. False if it was lost meanwhile.
   bool adopt(proto::Token token, Handle* owner);
 
-  // The hold that the calling thread acquired last through this handle, else the last that any
-  // thread did.
+  // The hold that the calling thread acquired last through this handle, lost or not, else the last
+  // that any thread did.
   std::optional<Hold> take(const Handle* owner);
 
   // Any hold on that file that was acquired through some handle; the last such one.
@@ -79,9 +81,9 @@ class Custody {
   // A hold that no handle has adopted.
   std::optional<Hold> take(proto::Token token);
 
-  // The token of what take() would take; 0 if there is none, or only lost ones.
-  [[nodiscard]] proto::Token peek(const Handle* owner) const;
-  [[nodiscard]] proto::Token peek(proto::FileId file) const;
+  // The token of what take() would take; 0 if that is lost.
+  [[nodiscard]] std::optional<proto::Token> peek(const Handle* owner) const;
+  [[nodiscard]] proto::Token peek(proto::FileId file) const;  // 0 also if there is none
 
   // The tokens of all holds that are not lost, in the order of their grants.
   [[nodiscard]] std::vector<proto::Token> tokens() const;

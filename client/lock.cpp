@@ -141,7 +141,7 @@ void Lock::look_for_losses() const noexcept try {
 }
 
 proto::Token Lock::known_token() const {
-  if (const proto::Token token = process_.custody.peek(&handle_)) return token;
+  if (const auto token = process_.custody.peek(&handle_)) return *token;
   const auto file = proto::identify(path_);
   return file ? process_.custody.peek(*file) : 0;
 }

@@ -93,18 +93,42 @@ TEST_F(CustodyTest, An_adopted_hold_is_its_handles_alone) {
   EXPECT_FALSE(custody.adopt(1, &another));
 }
 
-TEST_F(CustodyTest, A_lost_hold_is_not_held_and_given_back_last) {
+TEST_F(CustodyTest, A_lost_hold_is_reported_to_its_thread_and_not_counted_as_held) {
   add(&handle, kFile, 1);
   add(&handle, kFile, 2);
   EXPECT_EQ(custody.lose(2), &handle);
   EXPECT_EQ(custody.lose(2), nullptr) << "once";
-  EXPECT_EQ(custody.peek(&handle), 1U);
-  EXPECT_EQ(custody.tokens(), std::vector<proto::Token>{1});
-  EXPECT_FALSE(custody.take(&handle).value().lost);
   EXPECT_EQ(custody.peek(&handle), 0U);
+  EXPECT_EQ(custody.tokens(), std::vector<proto::Token>{1});
+  EXPECT_TRUE(custody.take(&handle).value().lost);
+  EXPECT_EQ(custody.peek(&handle), 1U);
+  EXPECT_FALSE(custody.take(&handle).value().lost);
+  EXPECT_FALSE(custody.peek(&handle));
   EXPECT_EQ(custody.peek(kFile), 0U);
   EXPECT_FALSE(custody.holds_any());
-  EXPECT_TRUE(custody.take(kFile).value().lost);
+}
+
+// Its scope ends, and must not end another thread's hold.
+TEST_F(CustodyTest, A_thread_whose_hold_was_lost_does_not_get_anothers_C5_C6) {
+  add(&handle, kFile, 1);
+  custody.lose(1);
+  std::thread([&] { add(&handle, kFile, 2); }).join();
+  EXPECT_EQ(custody.peek(&handle), 0U);
+  const auto own = custody.take(&handle);
+  ASSERT_TRUE(own);
+  EXPECT_TRUE(own->lost);
+  EXPECT_EQ(own->token, 1U);
+  EXPECT_EQ(custody.peek(&handle), 2U);
+}
+
+TEST_F(CustodyTest, Other_threads_get_a_lost_hold_last) {
+  std::thread([&] {
+    add(&handle, kFile, 1);
+    add(&handle, kFile, 2);
+  }).join();
+  custody.lose(2);
+  EXPECT_EQ(token_of(custody.take(&handle)), 1U);
+  EXPECT_TRUE(custody.take(&handle).value().lost);
   EXPECT_FALSE(custody.take(&handle));
 }
 

@@ -168,6 +168,9 @@ void Works_with_the_standards_locks(const std::string& path) {
     CHECK(reads.try_lock_for(std::chrono::hours::max()));
     reads.unlock();
     CHECK(reads.try_lock_until(std::chrono::steady_clock::now() - 1s));
+    locket::file_lock writer(path);
+    CHECK(!writer.try_lock_until(std::chrono::steady_clock::time_point::min()));
+    CHECK(!writer.try_lock_until(std::chrono::system_clock::time_point::min()));
   }
   CHECK(!file.is_held() && !other.is_held());
   file.unlock();  // harmless

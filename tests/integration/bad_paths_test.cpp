@@ -165,6 +165,13 @@ TEST_F(BadPaths, Harmful_bytes_come_out_escaped_in_lists_refusals_and_messages) 
   lock.release();
 }
 
+TEST_F(BadPaths, A_reason_with_a_NUL_byte_is_refused_and_not_cut) {
+  file_lock lock(path);
+  const std::string message = message_of<invalid_argument_error>(
+      [&] { lock.set_reason(std::string("first\0second", 12)); });
+  EXPECT_EQ(message, "the reason has a NUL byte in it");
+}
+
 TEST_F(BadPaths, Harmful_bytes_come_out_escaped_where_the_client_sent_them_raw) {
   RawClient client = stranger();
   const proto::Descriptor file = open_file(path);

@@ -144,7 +144,8 @@ LOCKET_API locket_code locket_acquire(locket_lock* lock, locket_mode mode, const
  * @param lock  through which, or through another handle on the same file, the lock was acquired.
  * @param[out] error  see rule 2.
  * @return LOCKET_NOT_HELD if there is no hold to give back; then nothing changes. LOCKET_LOST if
- *         only lost ones are left, once for each. */
+ *         the hold was lost, once for each: the calling thread's own, or another one if all that
+ *         are left are lost. */
 LOCKET_API locket_code locket_release(locket_lock* lock, locket_error** error);
 
 /** Whether locket_release would find something to release that is not lost.
@@ -165,7 +166,8 @@ LOCKET_API uint64_t locket_token(locket_lock* lock);
  * finds that; except on FUSE, locket_is_held, locket_token and locket_release find it earlier. From
  * then on the lock is not held.
  *
- * The callback runs in a thread of the library, once for each lost lock. It may call any function
+ * The callback runs in a thread of the library, where all signals are blocked, once for each lost
+ * lock. If there is no memory to set it, none is set. It may call any function
  * on any lock, and may remove or replace itself; other callbacks wait until it returns.
  * locket_on_lost and locket_free on this handle, when called from another thread, wait until it has
  * returned, so that `context` is no longer in use after them.

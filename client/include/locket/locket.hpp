@@ -301,8 +301,11 @@ class file_lock {
   [[nodiscard]] std::string path() const { return locket_path(lock_.get()); }
 
   /// Sets what others are told while later acquires wait for the lock or hold it; empty: nothing.
-  /// Throws invalid_argument_error for more than 1024 bytes when escaped.
+  /// Throws invalid_argument_error for a NUL byte and for more than 1024 bytes when escaped.
   void set_reason(const std::string& reason) {
+    if (reason.find('\0') != std::string::npos) {
+      throw invalid_argument_error(LOCKET_INVALID_ARGUMENT, "the reason has a NUL byte in it");
+    }
     detail::checked(true, [&](locket_error** error) {
       return locket_set_reason(lock_.get(), reason.c_str(), error);
     });
@@ -347,7 +350,10 @@ class file_lock {
   bool wait_until(locket_mode mode, const std::chrono::time_point<Clock, Duration>& deadline) {
     // More than once only if that clock was set back during the wait, which uses the steady one.
     for (;;) {
-      if (wait_for(mode, within_range(deadline - Clock::now()), false)) return true;
+      const auto now = Clock::now();
+      // Compared first: from the far past, the difference overflows.
+      const auto left = deadline <= now ? duration::zero() : duration(deadline - now);
+      if (wait_for(mode, within_range(left), false)) return true;
       if (Clock::now() >= deadline) return false;
     }
   }
