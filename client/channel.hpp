@@ -9,7 +9,8 @@
 //  1. Nothing blocks except wait() and watch().
 //  2. Messages leave whole and in the order of send(): what the socket does not take stays in the
 //     outbox, and nothing overtakes it. One thread at a time sends.
-//  3. A descriptor that waits in the outbox is a duplicate, so the caller may close its own.
+//  3. A descriptor that waits in the outbox stays the caller's, who keeps it open until its message
+//     has left or is withdrawn.
 
 #pragma once
 
@@ -49,8 +50,7 @@ class Channel {
 
   using Lock = std::unique_lock<std::mutex>;
 
-  // Sends what the socket takes and keeps the rest. Errc::limit_reached concerns only this message,
-  // which is dropped; after any other error the connection is unusable.
+  // Sends what the socket takes and keeps the rest. After an error the connection is unusable.
   std::expected<void, proto::Error> send(proto::RequestId id, std::string_view line,
                                          int descriptor);
 
@@ -59,8 +59,7 @@ class Channel {
   std::expected<void, proto::Error> send(Lock& lock, proto::RequestId id, std::string_view line,
                                          int descriptor);
 
-  // Sends only a message that can start to leave at once, so that its descriptor need not be
-  // duplicated. False: not now.
+  // Sends only a message that can start to leave at once. False: not now.
   std::expected<bool, proto::Error> try_send(proto::RequestId id, std::string_view line,
                                              int descriptor);
 
@@ -73,6 +72,9 @@ class Channel {
 
   // A thread is in send() or flush() without the mutex, and will flush what others add meanwhile.
   [[nodiscard]] bool is_sending() const { return sending_; }
+
+  // A thread is sending it without the mutex.
+  [[nodiscard]] bool is_leaving(proto::RequestId id) const;
 
   // Takes back a message that has not begun to leave.
   bool withdraw(proto::RequestId id);
@@ -106,6 +108,10 @@ class Channel {
   void wait(TimePoint until, bool to_write);
   void wake() const { alarm_.ring(); }
 
+  // Nothing is sent any more, not even by a thread that is about to: descriptors that wait in the
+  // outbox need not stay open.
+  void shut_down() const;
+
   // In a forked child: closes the descriptors, although others still share this object.
   void close();
 
@@ -117,7 +123,7 @@ class Channel {
     proto::RequestId id = 0;
     std::string bytes;  // what is still to be sent
     bool begun = false;
-    proto::Descriptor descriptor;  // to go with the first byte
+    int descriptor = -1;  // to go with the first byte
   };
   using Messages = std::list<Message>;
 
@@ -127,8 +133,7 @@ class Channel {
   Channel(proto::Descriptor socket, Alarm alarm);
   std::expected<bool, proto::Error> try_send_unlocked(Lock& lock, proto::RequestId id,
                                                       std::string_view line, int descriptor);
-  std::expected<void, proto::Error> keep(proto::RequestId id, std::string_view line,
-                                         int descriptor);
+  void keep(proto::RequestId id, std::string_view line, int descriptor);
   std::expected<std::size_t, proto::Error> push(std::span<const std::string_view> pieces,
                                                 std::span<const int> descriptors);
   std::expected<std::size_t, proto::Error> push(std::string_view line, int descriptor) {

@@ -1,5 +1,4 @@
-#include <fcntl.h>
-#include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -55,7 +54,7 @@ class Channel::Batch {
       size += message.bytes.size();
       if (count_ > 0 && (size > kLeavesWhole || count_ == pieces_.size())) break;
       pieces_[count_++] = message.bytes;
-      if (message.descriptor) descriptors_[with_descriptor_++] = message.descriptor.get();
+      if (message.descriptor >= 0) descriptors_[with_descriptor_++] = message.descriptor;
     }
   }
 
@@ -98,19 +97,10 @@ std::expected<std::size_t, proto::Error> Channel::push(std::span<const std::stri
 
 std::expected<void, proto::Error> Channel::send(Lock& lock, proto::RequestId id,
                                                 std::string_view line, int descriptor) {
-  for (;;) {
-    const auto sent = try_send_unlocked(lock, id, line, descriptor);
-    if (!sent) return std::unexpected(sent.error());
-    if (*sent) return {};
-    auto kept = keep(id, line, descriptor);
-    if (kept || !sending_) return kept;
-    // No descriptor is left for a duplicate. The other thread's turn is soon over, and then none is
-    // needed.
-    lock.unlock();
-    std::this_thread::yield();
-    lock.lock();
-    if (auto flushed = flush(); !flushed) return flushed;
-  }
+  const auto sent = try_send_unlocked(lock, id, line, descriptor);
+  if (!sent) return std::unexpected(sent.error());
+  if (!*sent) keep(id, line, descriptor);
+  return {};
 }
 
 // Only for a line that leaves whole or not at all: otherwise the rest would have to be kept, and
@@ -130,22 +120,12 @@ std::expected<void, proto::Error> Channel::send(proto::RequestId id, std::string
                                                 int descriptor) {
   const auto sent = try_send(id, line, descriptor);
   if (!sent) return std::unexpected(sent.error());
-  return *sent ? std::expected<void, proto::Error>() : keep(id, line, descriptor);
+  if (!*sent) keep(id, line, descriptor);
+  return {};
 }
 
-std::expected<void, proto::Error> Channel::keep(proto::RequestId id, std::string_view line,
-                                                int descriptor) {
-  proto::Descriptor copy;
-  if (descriptor >= 0) {
-    copy.reset(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
-    if (!copy) {
-      return std::unexpected(proto::Error{
-          proto::Errc::limit_reached,
-          fmt::format("cannot keep the lock file open: {}", std::strerror(errno)), errno});
-    }
-  }
-  outbox_.push_back({id, std::string(line), false, std::move(copy)});
-  return {};
+void Channel::keep(proto::RequestId id, std::string_view line, int descriptor) {
+  outbox_.push_back({id, std::string(line), false, descriptor});
 }
 
 std::expected<bool, proto::Error> Channel::try_send(proto::RequestId id, std::string_view line,
@@ -153,7 +133,7 @@ std::expected<bool, proto::Error> Channel::try_send(proto::RequestId id, std::st
   if (sending_ || !outbox_.empty()) return false;
   // Once a line has begun to leave, the rest must be kept, so the memory for it must be there
   // first.
-  if (line.size() > kLeavesWhole) outbox_.push_back({id, std::string(line), true, {}});
+  if (line.size() > kLeavesWhole) outbox_.push_back({id, std::string(line), true});
   const auto sent = push(line, descriptor);
   if (!sent || *sent == 0 || *sent == line.size()) {
     outbox_.clear();
@@ -196,12 +176,17 @@ void Channel::drop_sent(std::size_t bytes) {
     if (bytes < message.bytes.size()) {
       message.bytes.erase(0, bytes);
       message.begun = true;
-      message.descriptor.reset();
+      message.descriptor = -1;
       return;
     }
     bytes -= message.bytes.size();
     outbox_.pop_front();
   }
+}
+
+bool Channel::is_leaving(proto::RequestId id) const {
+  const auto last = std::next(outbox_.begin(), static_cast<std::ptrdiff_t>(leaving_));
+  return std::ranges::find(outbox_.begin(), last, id, &Message::id) != last;
 }
 
 bool Channel::withdraw(proto::RequestId id) {
@@ -226,6 +211,10 @@ void Channel::wait(TimePoint until, bool to_write) {
   const Alarm::Interest interest{true, to_write};
   const auto look = [&] { return alarm_.sleep(socket_.get(), interest, TimePoint()); };
   if (!spin_(look)) alarm_.sleep(socket_.get(), interest, until);
+}
+
+void Channel::shut_down() const {
+  ::shutdown(socket_.get(), SHUT_RDWR);
 }
 
 void Channel::close() {

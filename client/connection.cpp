@@ -53,7 +53,8 @@ void Connection::forget() {
   // Closed, not unlocked. The slots themselves belong to their threads.
   for (const auto& [id, slot] : std::exchange(pending_, {})) {
     if (slot->claim) slot->claim->descriptor.reset();
-    slot->answer = proto::Failure{{Errc::connection_lost, "this request was made before a fork"}, {}};
+    slot->answer =
+        proto::Failure{{Errc::connection_lost, "this request was made before a fork"}, {}};
   }
   if (channel_ != nullptr) channel_->close();  // other threads' shares are never released
   channel_.reset();
@@ -176,8 +177,8 @@ void Connection::abandon(std::unique_ptr<Slot> slot) {
   const proto::RequestId id = slot->id;
   bool to_cancel = false;
   {
-    const UniqueLock lock(mutex_);
-    const bool left = !drop(*slot) && channel_ != nullptr && !channel_->withdraw(id);
+    UniqueLock lock(mutex_);
+    const bool left = !drop(*slot) && channel_ != nullptr && !withdraw(lock, id);
     to_cancel = left && !slot->answer;
   }
   // Unlock outside the mutex and before the daemon is told, so that it finds the file free (C7).
@@ -217,6 +218,7 @@ std::optional<proto::Answer> Connection::wait(Slot& slot, TimePoint until) {
   UniqueLock lock(mutex_);
   const Attendance attendance(*this, slot);
   while (!slot.answer) {
+    if (slot.claim && slot.claim->unlock_first) unlock_first(lock, slot);
     if (channel_ != nullptr && leader_ == nullptr) leader_ = &slot;
     if (channel_ != nullptr && leader_ == &slot) {
       read_for_all(lock, until);
@@ -226,6 +228,31 @@ std::optional<proto::Answer> Connection::wait(Slot& slot, TimePoint until) {
     if (!slot.answer && Clock::now() >= until) break;
   }
   return std::exchange(slot.answer, std::nullopt);
+}
+
+// The daemon that knew the claim has gone. The next one is told of it only after this: a grant must
+// not be undone. Meanwhile another thread leads.
+void Connection::unlock_first(UniqueLock& lock, Slot& slot) {
+  slot.waiting = false;
+  if (leader_ == &slot) leader_ = nullptr;
+  if (leader_ == nullptr) promote();
+  lock.unlock();
+  os_unlock_open(slot.claim->descriptor.get());
+  lock.lock();
+  slot.waiting = true;
+  const auto is_later = [&](const Untold& claim) {
+    const Slot* const* const other = std::get_if<Slot*>(&claim);
+    return other != nullptr && (*other)->id > slot.id;
+  };
+  try {
+    if (channel_ != nullptr) untold_.insert(std::ranges::find_if(untold_, is_later), &slot);
+    slot.claim->unlock_first = false;
+    wake_sender();
+  } catch (const std::bad_alloc&) {
+    lock.unlock();
+    std::this_thread::sleep_for(Channel::kNoRoomPause);
+    lock.lock();
+  }
 }
 
 // The leader's turn: sleeps until the daemon sends something, and delivers it.

@@ -169,6 +169,7 @@ class Connection {
   // All below need the mutex held; those that take it as `lock` release it while they sleep.
 
   // Calls and waiting: connection.cpp.
+  void unlock_first(UniqueLock& lock, Slot& slot);
   void read_for_all(UniqueLock& lock, TimePoint until);
   void sit_out(UniqueLock& lock, Slot& slot, TimePoint until);
   void promote();
@@ -177,6 +178,7 @@ class Connection {
   // Sending: connection_sending.cpp.
   std::expected<void, proto::Error> send(UniqueLock& lock, std::string_view line,
                                          proto::RequestId id, int descriptor);
+  bool withdraw(UniqueLock& lock, proto::RequestId id);
   void wake_sender();
   void flush();
   void notify_later(Notice notice) noexcept;

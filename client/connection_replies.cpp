@@ -162,7 +162,8 @@ Connection::Slot* Connection::find(proto::RequestId id) const {
 bool Connection::drop(Slot& slot) {
   std::erase(pending_, PendingCall(slot.id, &slot));
   if (!refused_.empty()) std::erase(refused_, Untold(&slot));
-  return !untold_.empty() && std::erase(untold_, Untold(&slot)) > 0;
+  const bool untold = !untold_.empty() && std::erase(untold_, Untold(&slot)) > 0;
+  return untold || (slot.claim && slot.claim->unlock_first);
 }
 
 void Connection::settle_reclaim(proto::Token token, const proto::Answer& answer) {

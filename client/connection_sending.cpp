@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <thread>
 #include <utility>
 
 #include "client/channel.hpp"
@@ -86,7 +87,7 @@ std::expected<void, Error> Connection::send(UniqueLock& lock, std::string_view l
     if (channel == channel_) wake_sender();
     throw;
   }
-  if (!sent && sent.error().code != Errc::limit_reached) {
+  if (!sent) {
     if (channel == channel_) return hang_up(std::move(sent.error()));
     return sent;  // others noticed, and may have reconnected
   }
@@ -103,6 +104,18 @@ std::expected<void, Error> Connection::send(UniqueLock& lock, std::string_view l
     wake_sender();
   }
   return sent;
+}
+
+// Takes back a message that has not begun to leave. Waits while another thread is sending it: its
+// descriptor is about to be closed, and the number may come to mean another file.
+bool Connection::withdraw(UniqueLock& lock, proto::RequestId id) {
+  for (const auto channel = channel_; channel == channel_;) {
+    if (!channel->is_leaving(id)) return channel->withdraw(id);
+    lock.unlock();
+    std::this_thread::yield();
+    lock.lock();
+  }
+  return false;
 }
 
 // Wakes a thread for what is left to send. A leader that already sleeps does not know of it; a

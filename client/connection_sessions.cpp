@@ -12,7 +12,6 @@
 #include "client/connection.hpp"
 #include "client/custody.hpp"
 #include "client/herald.hpp"
-#include "client/os_unlock.hpp"
 #include "client/parking.hpp"
 #include "client/pending.hpp"
 #include "client/program_name.hpp"
@@ -120,7 +119,7 @@ std::expected<void, Error> Connection::greet() {
   }
   for (const proto::Token token : custody_.tokens()) untold_.emplace_back(token);
   for (const auto& [id, slot] : pending_) {
-    if (slot->claim) untold_.emplace_back(slot);
+    if (slot->claim && !slot->claim->unlock_first) untold_.emplace_back(slot);
   }
   // Nothing below allocates.
   for (const auto& [id, slot] : pending_) {
@@ -148,6 +147,7 @@ void Connection::end_session(Error error) {
   }
   // Nothing below allocates, so all of it gets done.
   const auto channel = std::exchange(channel_, nullptr);
+  channel->shut_down();
   if (leader_ != nullptr) channel->wake();
   keeper_.alert();
   daemon_pid_ = 0;
@@ -163,9 +163,11 @@ void Connection::end_session(Error error) {
     const bool turned_away = refused && slot.first_session == session_;
     if (slot.claim && !turned_away) {
       // The daemon may have locked the file just before it ended: then it would stay locked, and no
-      // process would know that it holds the lock.
-      os_unlock_open(slot.claim->descriptor.get());
-      slot.claim->park = false;  // a copy may still be in the channel's outbox
+      // process would know that it holds the lock. The claim's own thread unlocks it, since a file
+      // system may take any time for that.
+      slot.claim->unlock_first = true;
+      slot.claim->park = false;
+      wake(slot);
       return false;
     }
     slot.answer = parted();
@@ -182,8 +184,7 @@ proto::Failure Connection::parted() const noexcept {
   }
 }
 
-// Tells as many as the socket takes now: a claim that must wait for room then needs no duplicate of
-// its descriptor.
+// Tells as many as the socket takes now.
 void Connection::tell_claims() {
   while (channel_ != nullptr && !untold_.empty()) {
     const auto told = std::visit(

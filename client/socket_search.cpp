@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "proto/lock_file.hpp"
+#include "proto/socket_path.hpp"
 #include "proto/text.hpp"
 #include "proto/transport.hpp"
 
@@ -37,13 +39,19 @@ const char* what_to_do(int os_error) {
                             : "start one with `locketd` or `systemctl start locketd.socket`";
 }
 
+// The program may change its working directory before it has to reconnect.
+std::string lasting(const std::string& path) {
+  auto absolute = proto::absolute(path);
+  return absolute && proto::check_socket_path(*absolute) ? std::move(*absolute) : path;
+}
+
 }  // namespace
 
 std::expected<Found, proto::Error> find_daemon(const std::vector<std::string>& sockets) {
   std::vector<Attempt> attempts;
   for (const std::string& path : sockets) {
     auto socket = proto::try_connect(path);
-    if (socket) return Found{std::move(*socket), path};
+    if (socket) return Found{std::move(*socket), lasting(path)};
     const proto::Error& error = socket.error();
     if (error.os_error == EAGAIN) {
       return std::unexpected(

@@ -15,7 +15,7 @@ namespace locket::client {
 
 struct Found {
   proto::Descriptor socket;
-  std::string path;
+  std::string path;  // absolute, unless that is too long for a socket
 };
 
 // The first socket that accepts a connection. Error::os_error is EAGAIN if a daemon is there but

@@ -268,7 +268,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
 Dispatch::Outcome Dispatch::enter(Client& client, const Request& request, PassedFile file,
                                   Claim claim, const std::optional<Former>& former) {
   auto outcome = admit(client, request, file, std::move(claim), former);
-  // Which has taken the file where it succeeded. NOLINTNEXTLINE(clang-analyzer-cplusplus.Move)
+  // On success admit() has taken the file. NOLINTNEXTLINE(clang-analyzer-cplusplus.Move)
   if (!outcome) os_locks_.dispose(std::move(file.descriptor), client.peer->uid);
   return outcome;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include "proto/transport.hpp"
 #include "tests/client/fake_daemon.hpp"
@@ -19,6 +20,16 @@ TEST(SocketSearch, Takes_the_first_socket_that_answers) {
   test::FakeDaemon daemon;
   ASSERT_TRUE(find_daemon({"/nowhere/a.sock", daemon.socket(), "/nowhere/b.sock"}));
   daemon.accept();
+}
+
+TEST(SocketSearch, Finds_it_again_from_another_working_directory_C9) {
+  test::FakeDaemon daemon;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(daemon.folder());
+  const auto found = find_daemon({"./locketd.sock"});
+  std::filesystem::current_path(before);
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(find_daemon({found->path}));
 }
 
 TEST(SocketSearch, Names_every_socket_it_tried_and_how_to_start_a_daemon) {

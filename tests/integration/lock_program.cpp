@@ -8,6 +8,9 @@
 //   linger                  child PID: has forked a process that does nothing until it is killed
 //   become PATH COMMAND...  execs the command, and keeps the lock
 //
+// Or `lock_program both PATH OTHER`: one thread locks PATH and releases it, while another one, at
+// each of two lines of input, locks OTHER, says so, and releases it before the next.
+//
 // Or `lock_program pingpong PATH COUNT [OTHER]`: for each byte of input, locks and releases once
 // without waiting, and then writes a byte; at the end, prints to standard error how many attempts
 // failed. Meanwhile another thread locks and releases OTHER all the time.
@@ -23,6 +26,7 @@
 #include <sstream>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <tuple>
 #include <vector>
@@ -97,6 +101,16 @@ class Program {
   std::map<std::string, locket::file_lock> locks_;
 };
 
+int lock_both(const std::string& path, const std::string& other) {
+  const std::jthread waiting([&path] { const locket::guard turn(locket::file_lock{path}); });
+  locket::file_lock lock(other);
+  for (std::string line; std::getline(std::cin, line);) {
+    if (lock.is_held()) lock.release();
+    std::cout << (lock.try_lock() ? "held" : "not held") << std::endl;
+  }
+  return 0;
+}
+
 int play_pingpong(const std::string& path, int count, const std::string& other) {
   const std::jthread busy([&other](const std::stop_token& stop) {
     if (other.empty()) return;
@@ -121,6 +135,7 @@ int play_pingpong(const std::string& path, int count, const std::string& other) 
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 4 && argv[1] == std::string_view("both")) return lock_both(argv[2], argv[3]);
   if (argc >= 4) return play_pingpong(argv[2], std::stoi(argv[3]), argc > 4 ? argv[4] : "");
   Program program;
   for (std::string line; std::getline(std::cin, line);) {

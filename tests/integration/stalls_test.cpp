@@ -89,6 +89,30 @@ TEST_F(Stalls, Many_hanging_files_of_one_user_leave_threads_for_the_slow_files_o
   files_.clear();
 }
 
+TEST_F(Stalls, When_the_daemon_goes_a_hanging_file_delays_no_other_of_its_process_C9_C15) {
+  SlowFileSystem slow;
+  SKIP_UNLESS_MOUNTED(slow);
+  const std::string local = folder.file("local.lock");
+  Child program(
+      {{LOCK_PROGRAM, "both", slow / "one", local}, {{"LOCKET_SOCKET", daemon.socket()}}});
+  std::ignore = ann.lock(slow / "one");
+  ASSERT_EQ(program.ask("begin"), "held");
+  ASSERT_TRUE(eventually([&] { return bob.call("status")["waiters"] == 1; }));
+  slow.stall("flock");
+  daemon.kill();
+  daemon.start();
+  ASSERT_TRUE(eventually([&] { return slow.held("flock") > 0; }));
+  const auto begin = Clock::now();
+  EXPECT_EQ(program.ask("again"), "held");
+  EXPECT_LT(seconds_since(begin), kMuch);
+  slow.go();
+  EXPECT_EQ(program.finish().status, 0);
+  ann = RawClient(daemon.socket());
+  bob = RawClient(daemon.socket());
+  cal = RawClient(daemon.socket());
+  SetUp();
+}
+
 TEST_F(Stalls, The_daemon_ends_while_a_file_hangs_C9) {
   SlowFileSystem slow;
   SKIP_UNLESS_MOUNTED(slow);
