@@ -88,11 +88,16 @@ void Arbiter::tell(Record& record) {
 
 std::optional<Ticket> Arbiter::release(SessionId session, Token token) {
   const auto found = by_token_.find({session, token});
-  if (found == by_token_.end() || !found->second->held) return std::nullopt;
+  if (found == by_token_.end()) return std::nullopt;
   Record& record = *found->second;
   const Ticket ticket = record.ticket;
   Lock& lock = *record.owner;
-  leave(record);
+  if (record.held) {
+    leave(record);
+  } else {
+    // It crosses its own reclaim, and the check may have seen the lock before it was released.
+    refuse(record, {.why = Refused::Why::cancelled});
+  }
   advance(lock);
   return ticket;
 }

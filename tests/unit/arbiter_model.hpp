@@ -48,10 +48,14 @@ class ArbiterModel {
 
   bool release(SessionId session, Token token) {
     const Member* entry = with(
-        [&](const Member& e) { return e.held && e.claim.session == session && e.token == token; });
-    if (entry == nullptr) return false;
+        [&](const Member& e) { return e.claim.session == session && e.token == token; });
+    if (token == 0 || entry == nullptr) return false;
     const LockId lock = entry->lock;
-    remove(entry->ticket);
+    if (entry->held) {
+      remove(entry->ticket);
+    } else {
+      refuse(*entry, {.why = Refused::Why::cancelled});
+    }
     go_on(lock);
     return true;
   }

@@ -112,6 +112,20 @@ TEST(Reclaim, One_that_leaves_during_its_check_is_discarded_after_it_C8) {
   EXPECT_EQ(d.os_calls(), (Texts{"discard ann.1", "try bob.1"}));
 }
 
+// The check saw the kernel's lock before the client released it.
+TEST(Reclaim, One_that_is_released_during_its_check_does_not_hold_again_C7) {
+  ArbiterDriver d;
+  d.kernel = Kernel::slow;
+  ASSERT_TRUE(d.reclaim(claim(ann, 1), held(77)));
+  d.exclusive(bob, 1);
+  EXPECT_TRUE(d.release_token(ann, 77));
+  EXPECT_EQ(d.answers(), Texts{"ann.1 refused: cancelled"});
+  EXPECT_EQ(d.os_calls(), Texts{"check ann.1"});
+  d.os_says(ann, 1, OsResult::locked);
+  EXPECT_EQ(d.os_calls(), (Texts{"discard ann.1", "try bob.1"}));
+  EXPECT_FALSE(d.release_token(ann, 77));
+}
+
 TEST(Reclaim, A_token_that_the_session_holds_already_is_refused_and_others_tokens_are_not_asked) {
   ArbiterDriver d;
   ASSERT_TRUE(d.reclaim(claim(ann, 1, Mode::shared), held(77)));
