@@ -48,8 +48,9 @@ class Sessions {
   virtual Instant now() const = 0;
   virtual void send(SessionId session, std::string_view line) = 0;
 
-  // Reads and handles what the session's socket has, or its end, right now.
-  virtual void drain(SessionId session) = 0;
+  // Handles a portion of what the session's socket had when this was first called, or the session's
+  // end. True when that was all.
+  virtual bool drain(SessionId session) = 0;
 
   // Calls settle() after the others have had their turn.
   virtual void settle_later() = 0;
@@ -266,6 +267,7 @@ class Dispatch {
   std::vector<Ticket> due_;            // refused when these have been heard:
   std::vector<FileId> unheard_files_;  // the holders of these files,
   Ticket heard_holder_ = 0;            // of the last file, those after this one
+  std::vector<SessionId> half_heard_;  // and these sessions are to be heard
   std::map<SessionId, std::deque<PendingList>> lists_;
   std::vector<SessionId> unheard_sessions_;  // to be heard before lists are answered
   std::uint64_t hearing_for_ = 0;            // for lists up to this number

@@ -15,8 +15,8 @@ namespace {
 // 64 refusals take a few milliseconds with texts of maximum length.
 constexpr std::size_t kRefusalsAtOnce = 64;
 
-// Looking into a socket takes a microsecond or so. A session with much to say is heard only as far
-// as it had said it.
+// Looking into a socket takes a microsecond or so. A session with much to say is heard in portions,
+// and only as far as it had said it.
 constexpr std::size_t kHeardAtOnce = 256;
 
 }  // namespace
@@ -58,7 +58,7 @@ bool Dispatch::answer_lists() {
 // Hears the holders of the due claims' files; those of one file in the order of their tickets. True
 // when all have been heard.
 bool Dispatch::hear_holders() {
-  std::vector<SessionId> sessions;
+  std::vector<SessionId> sessions = std::exchange(half_heard_, {});
   while (!unheard_files_.empty() && sessions.size() < kHeardAtOnce) {
     bool all = true;
     arbiter_.visit_holders(unheard_files_.back(), heard_holder_, [&](const Entry& entry, bool) {
@@ -75,17 +75,21 @@ bool Dispatch::hear_holders() {
   std::ranges::sort(sessions);
   const auto repeated = std::ranges::unique(sessions);
   sessions.erase(repeated.begin(), repeated.end());
-  for (const SessionId session : sessions) sessions_.drain(session);
-  return unheard_files_.empty();
+  for (const SessionId session : sessions) {
+    if (!sessions_.drain(session)) half_heard_.push_back(session);
+  }
+  return unheard_files_.empty() && half_heard_.empty();
 }
 
 // Hears the sessions that held something when the list came. True when all have been heard.
 bool Dispatch::hear_sessions() {
+  std::vector<SessionId> half_heard;
   for (std::size_t heard = 0; heard < kHeardAtOnce && !unheard_sessions_.empty(); ++heard) {
     const SessionId session = unheard_sessions_.back();
     unheard_sessions_.pop_back();
-    sessions_.drain(session);
+    if (!sessions_.drain(session)) half_heard.push_back(session);
   }
+  unheard_sessions_.insert(unheard_sessions_.end(), half_heard.begin(), half_heard.end());
   return unheard_sessions_.empty();
 }
 

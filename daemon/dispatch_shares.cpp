@@ -31,7 +31,8 @@ UserHas Dispatch::make_room(UserId user) {
 
 UserHas Dispatch::what_has(UserId user) const {
   const auto found = users_.find(user);
-  const Presence is = found == users_.end() ? Presence{} : found->second;
+  static const Presence kNone;
+  const Presence& is = found == users_.end() ? kNone : found->second;
   return {is.sessions, arbiter_.use_of(user), os_locks_.calls_pending(user), is.ahead, is.parked};
 }
 

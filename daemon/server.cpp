@@ -71,7 +71,7 @@ class Server::Loop final : public Sessions, public SessionOwner {
   // Sessions, for dispatch.
   Instant now() const override;
   void send(SessionId session, std::string_view line) override;
-  void drain(SessionId session) override;
+  bool drain(SessionId session) override;
   void settle_later() override;
   bool is_behind(SessionId session) const override;
   std::size_t keeps() const override { return manager_.is_there() ? KeptSessions::kMaxLocks : 0; }
@@ -240,11 +240,11 @@ void Server::Loop::send(SessionId session, std::string_view line) {
   to_flush_.push_back(session);
 }
 
-void Server::Loop::drain(SessionId session) {
+bool Server::Loop::drain(SessionId session) {
   const auto found = sessions_.find(session);
-  if (found == sessions_.end()) return;
+  if (found == sessions_.end()) return true;
   const auto kept = found->second;
-  kept->drain();
+  return kept->drain();
 }
 
 bool Server::Loop::is_behind(SessionId session) const {

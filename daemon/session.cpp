@@ -64,14 +64,16 @@ void Session::flush() {
 void Session::write_out() {
   const auto sent = proto::try_send(socket_.get(), std::string_view(outbox_).substr(sent_), -1);
   if (!sent && !lacks_memory(sent.error())) {
-    drain();  // a lock that it released before must not count as taken away
+    while (!drain()) {  // a lock that it released before must not count as taken away
+    }
     if (!input_over_) handle_end_of_input();
     return;
   }
   sent_ += sent.value_or(0);
   if (sent_ == outbox_.size()) {
-    outbox_.clear();
     sent_ = 0;
+    outbox_.clear();
+    if (outbox_.capacity() > kOutboxPause) outbox_.shrink_to_fit();
     return;
   }
   // A client that always lags a little must not make the outbox grow for ever.
@@ -85,20 +87,25 @@ void Session::write_out() {
 // A client that does not read is not read from.
 void Session::listen() {
   std::uint32_t events = 0;
-  if (!is_behind()) events |= EPOLLIN;
+  // Lines that are left have been read: the socket tells of its room instead, at once mostly.
+  if (!is_behind()) events |= lines_left_ ? EPOLLOUT : EPOLLIN;
   if (writing_) events |= EPOLLOUT;
   connection_.change(events);
 }
 
-void Session::drain() {
-  int there = 0;  // a client that keeps talking is heard no further than this
-  if (!input_over_) ::ioctl(socket_.get(), FIONREAD, &there);
-  for (std::size_t heard = 0; !input_over_ && !ended_;) {
-    const std::size_t bytes = receive();
-    heard += bytes;
-    if (bytes == 0 || heard >= static_cast<std::size_t>(there)) break;
+bool Session::drain() {
+  if (!std::exchange(draining_, true)) {
+    int there = 0;
+    if (!input_over_) ::ioctl(socket_.get(), FIONREAD, &there);
+    to_drain_ = static_cast<std::size_t>(std::max(there, 1));  // 1: to see the end of the input
   }
+  const bool lines_first = lines_left_;
+  const std::size_t heard = ended_ || input_over_ ? 0 : hear();
+  if (!lines_first) to_drain_ = heard == 0 ? 0 : to_drain_ - std::min(heard, to_drain_);
+  if (!ended_ && !input_over_ && (lines_left_ || to_drain_ > 0)) return false;
+  draining_ = false;
   if (!ended_ && has_ended(peer_)) end();
+  return true;
 }
 
 void Session::end() {
@@ -125,14 +132,24 @@ void Session::socket_ready(std::uint32_t events) {
   const bool hangs_up = (events & EPOLLHUP) != 0 && !std::exchange(hung_up_, true);
   if (hangs_up && connection_.move(ends_)) return;
   if ((events & ~std::uint32_t{EPOLLIN}) != 0 && std::exchange(writing_, false)) flush();
-  if (!ended_ && !input_over_ && !is_behind()) receive();
+  if (!ended_ && !input_over_ && !is_behind()) hear();
+  if (!ended_) listen();
   owner_.batch_done();  // if that ended the session, others have its locks now
 }
 
 void Session::process_ended() {
   const auto self = shared_from_this();
-  drain();  // a lock that it released before must not count as taken away; ends the session
+  // A lock that it released before must not count as taken away. Ends the session, once that is
+  // all; until then this is called again.
+  drain();
   owner_.batch_done();
+}
+
+// A turn: lines that were left, or else how many bytes came.
+std::size_t Session::hear() {
+  if (!lines_left_) return receive();
+  handle_lines();
+  return 0;
 }
 
 // How many bytes came; 0 if there are none now, or will be no more.
@@ -151,21 +168,28 @@ std::size_t Session::receive() {
   if (received->truncated) {
     descriptors_.resize(descriptors_.size() + proto::kMaxDescriptorsAhead);
   }
-  handle_lines(received->truncated);
+  some_are_lost_ = received->truncated;
+  handle_lines();
   return received->bytes;
 }
 
-void Session::handle_lines(bool some_are_lost) {
-  for (;;) {
+void Session::handle_lines() {
+  lines_left_ = false;
+  for (int handled = 0;; ++handled) {
     const auto line = lines_.next();
     if (!line) return violate(line.error());
     if (!*line) break;
+    if (handled == kLinesAtOnce) {
+      lines_.put_back();
+      lines_left_ = true;
+      return;
+    }
     if (const auto served = owner_.dispatch().received(id_, **line, descriptors_); !served) {
       return violate(served.error());
     }
     if (ended_) return;
   }
-  if (some_are_lost) forget_lost_descriptors();
+  if (std::exchange(some_are_lost_, false)) forget_lost_descriptors();
   // An unfinished line may have its descriptor already, and others of the same message.
   if (descriptors_.size() > (lines_.partial() ? proto::kMaxDescriptorsAhead : 0)) {
     violate({proto::Errc::invalid_request,

@@ -5,9 +5,9 @@
 // connection. One thread only.
 //
 // Invariants:
-//  1. Nothing here blocks, and nothing grows without bound: the session is not read while the
-//     client does not read (kOutboxPause), and ends when its unread answers reach kOutboxLimit
-//     (C15).
+//  1. Nothing here blocks or takes long, and nothing grows without bound: a turn handles at most
+//     kLinesAtOnce lines, the session is not read while the client does not read (kOutboxPause),
+//     and ends when its unread answers reach kOutboxLimit (C15).
 //  2. end() may come at any time, even from within drain(); afterwards nothing is handled or sent.
 
 #pragma once
@@ -45,6 +45,8 @@ class SessionOwner {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
+  // A line takes 1 to 10 µs, and what is read at once may be 65,536 empty ones.
+  static constexpr int kLinesAtOnce = 64;
   static constexpr std::size_t kOutboxPause = 256 * 1024;
   // Enough for a client that is busy elsewhere while every request of its own is refused.
   static constexpr std::size_t kOutboxLimit = 16 * 1024 * 1024;
@@ -66,8 +68,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void send(std::string_view line);
   void flush();
 
-  // Handles what the socket had when the call began.
-  void drain();
+  // Handles what the socket had when this was first called, a portion at a time. True when that was
+  // all.
+  bool drain();
   void end();
 
   // Disposes of descriptors that came ahead of their requests. Must be called before this is
@@ -80,8 +83,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void process_ended();
   void listen();
   void write_out();
+  std::size_t hear();
   std::size_t receive();
-  void handle_lines(bool some_are_lost);
+  void handle_lines();
   void forget_lost_descriptors();
   void handle_end_of_input();
   void violate(const locket::proto::Error& error);
@@ -96,10 +100,14 @@ class Session : public std::enable_shared_from_this<Session> {
   locket::proto::LineBuffer lines_;
   locket::proto::Descriptors descriptors_;
   std::string outbox_;
-  std::size_t sent_ = 0;     // of the outbox
-  bool writing_ = false;     // waits for room in the socket
-  bool overflowed_ = false;  // an answer was dropped
-  bool hung_up_ = false;     // the other end is gone; there may still be unread input
+  std::size_t sent_ = 0;  // of the outbox
+  std::size_t to_drain_ = 0;
+  bool draining_ = false;
+  bool lines_left_ = false;     // for the next turn
+  bool some_are_lost_ = false;  // of the descriptors that came with these lines
+  bool writing_ = false;        // waits for room in the socket
+  bool overflowed_ = false;     // an answer was dropped
+  bool hung_up_ = false;        // the other end is gone; there may still be unread input
   bool input_over_ = false;
   bool ended_ = false;
 };

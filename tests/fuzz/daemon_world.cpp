@@ -77,9 +77,10 @@ void DaemonWorld::die(std::size_t client) {
   if (its.session != 0) close(its);
 }
 
-void DaemonWorld::drain(SessionId session) {
+bool DaemonWorld::drain(SessionId session) {
   Client* client = client_of(session);
   if (client != nullptr) hear(static_cast<std::size_t>(client - clients_.data()));
+  return true;
 }
 
 void DaemonWorld::receive(Client& client) {

@@ -71,7 +71,7 @@ class DaemonWorld final : public locketd::Sessions {
   // Implements Sessions for dispatch.
   locketd::Instant now() const override { return now_; }
   void send(locketd::SessionId session, std::string_view line) override;
-  void drain(locketd::SessionId session) override;
+  bool drain(locketd::SessionId session) override;
   void settle_later() override { settle_wanted_ = true; }
   bool is_behind(locketd::SessionId) const override { return false; }
   std::size_t keeps() const override { return 1000; }

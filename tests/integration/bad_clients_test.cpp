@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <functional>
+#include <vector>
 
 #include "tests/integration/bad_input.hpp"
 
@@ -67,6 +68,36 @@ class BadClients : public BadInput {
  private:
   double longest_turn_ = 0;
 };
+
+// ---- Saying much at once ----
+
+// Both messages are there when the daemon goes on, and the second client's turn comes before all of
+// the first one's lines have been handled.
+TEST_F(BadClients, One_that_says_much_at_once_has_a_turn_as_others_have_C15) {
+  constexpr int kLines = 200;
+  RawClient client = stranger();
+  const std::string file = folder.file("some.lock");
+  std::string lines;
+  std::vector<proto::Descriptor> files;
+  std::vector<int> numbers;
+  for (int id = 1000; id < 1000 + kLines; ++id) {
+    lines += request(id, "acquire", {{"path", file}, {"mode", "shared"}}) + '\n';
+    numbers.push_back(files.emplace_back(open_file(file)).get());
+  }
+  const auto grants = ann.call("status")["grants"].get<int>();
+  daemon.freeze();
+  ASSERT_TRUE(client.send_bytes(lines, numbers));
+  const Id asked = ann.start("status");
+  daemon.thaw();
+  EXPECT_LT(ann.answer(asked)["result"]["grants"].get<int>(), grants + kLines);
+  for (int id = 1000; id < 1000 + kLines; ++id) client.granted(id);
+}
+
+TEST_F(BadClients, One_that_sends_nothing_but_line_feeds_is_held_up_C15) {
+  RawClient client = stranger();
+  flood(client, [](int) { return ""; });
+  expect_others_unharmed();
+}
 
 // ---- Not reading ----
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -43,13 +44,16 @@ class Passes : public ::testing::Test, public Sessions {
   void send(SessionId session, std::string_view line) override {
     lines[session].emplace_back(line);
   }
-  void drain(SessionId session) override {
+  // A line at a time.
+  bool drain(SessionId session) override {
     ++drained;
     heard.insert(session);
-    if (const auto found = inbox.find(session); found != inbox.end()) {
-      const std::string line = std::exchange(found->second, {});
-      if (!line.empty()) say(session, line);
+    auto& said = inbox[session];
+    if (!said.empty()) {
+      say(session, said.front());
+      said.pop_front();
     }
+    return said.empty();
   }
   void settle_later() override { settle_wanted = true; }
   bool is_behind(SessionId) const override { return false; }
@@ -99,7 +103,7 @@ class Passes : public ::testing::Test, public Sessions {
   Dispatch dispatch{*this, kernel, "/test.sock"};
   std::map<SessionId, Peer> peers;
   std::map<SessionId, std::vector<std::string>> lines;
-  std::map<SessionId, std::string> inbox;  // not read yet
+  std::map<SessionId, std::deque<std::string>> inbox;  // not read yet
   std::set<SessionId> heard;
   std::size_t drained = 0;
   bool settle_wanted = false;
@@ -135,13 +139,33 @@ TEST_F(Passes, Whoever_let_go_before_is_heard_in_time_C7) {
   for (SessionId session = 1; session <= kHolders; ++session) {
     open(session);
     acquire(session, Mode::shared);
-    inbox[session] = encoded({std::nullopt, proto::Release{token_of(session)}});
+    inbox[session] = {encoded({std::nullopt, proto::Release{token_of(session)}})};
   }
   open(kOther);
   acquire(kOther, Mode::exclusive, proto::Seconds(0));
   settle_until_told(kOther);
   EXPECT_GT(token_of(kOther), 0);
   for (SessionId session = 1; session <= kOther; ++session) dispatch.closed(session);
+}
+
+// A portion in each pass, so that it cannot keep others waiting.
+TEST_F(Passes, Who_has_much_to_say_is_heard_to_the_end_C7_C15) {
+  constexpr std::size_t kWords = 20;
+  open(1);
+  acquire(1, Mode::exclusive);
+  for (std::size_t i = 0; i < kWords; ++i) inbox[1].push_back(encoded({2 + i, proto::Status{}}));
+  inbox[1].push_back(encoded({std::nullopt, proto::Release{token_of(1)}}));
+  open(kOther);
+  acquire(kOther, Mode::exclusive, proto::Seconds(0));
+  EXPECT_EQ(settle_until_told(kOther), 1U);
+  EXPECT_GT(token_of(kOther), 0);
+  open(kOther + 1);
+  inbox[kOther] = {encoded({2, proto::Status{}}), encoded({3, proto::Status{}}),
+                   encoded({std::nullopt, proto::Release{token_of(kOther)}})};
+  say(kOther + 1, encoded({1, proto::List{}}));
+  EXPECT_EQ(settle_until_told(kOther + 1), 1U);
+  EXPECT_EQ(lines[kOther + 1].back().find("/file"), std::string::npos);
+  for (const SessionId session : {SessionId{1}, kOther, kOther + 1}) dispatch.closed(session);
 }
 
 // ---- Recovery ----
