@@ -65,6 +65,7 @@ std::expected<void, proto::Error> Acquisition::find_file(Claim& claim,
       claim.file = parked->state;
       claim.descriptor = std::move(parked->descriptor);
       claim.asked.parked = parked->token;
+      claim.local = true;
       claim.parked_in = parked->session;
       return {};
     }
@@ -76,7 +77,8 @@ std::expected<void, proto::Error> Acquisition::find_file(Claim& claim,
   if (!opened) return std::unexpected(std::move(opened.error()));
   claim.file = opened->state;
   claim.descriptor = std::move(opened->descriptor);
-  if (claim.park && !proto::is_local(claim.descriptor.get())) do_not_park(claim);
+  claim.local = proto::is_local(claim.descriptor.get());
+  if (claim.park && !claim.local) do_not_park(claim);
   return {};
 }
 

@@ -24,6 +24,7 @@ struct Claim {
   std::optional<TimePoint> deadline = {};  // waiting only; none: forever
   bool at_once = false;                    // does not wait, so it has no place to lose
   bool park = false;                       // park the file when the hold ends
+  bool local = false;                      // its file system answers at once
   bool unlock_first = false;               // waiting only; a daemon that died may have locked it
   std::uint64_t forks = 0;                 // when it began: see Parking
   std::uint64_t parked_in = 0;             // the only session on which asked.parked is valid

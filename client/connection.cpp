@@ -147,7 +147,10 @@ std::expected<proto::Answer, Error> Connection::call(const proto::Call& call, Ti
     auto pending = start(call, until);
     if (!pending) return std::unexpected(pending.error());
     auto answer = pending->wait(until);
-    if (!answer) return std::unexpected(Error{Errc::no_daemon, "locketd does not answer"});
+    if (!answer) {
+      return std::unexpected(
+          Error{Errc::no_daemon, "locketd does not answer; `locketctl doctor` tells more"});
+    }
     auto* failure = std::get_if<proto::Failure>(&*answer);
     if (failure == nullptr) return std::move(*answer);
     backoff.attempt();
@@ -230,8 +233,8 @@ std::optional<proto::Answer> Connection::wait(Slot& slot, TimePoint until) {
   return std::exchange(slot.answer, std::nullopt);
 }
 
-// The daemon that knew the claim has gone. The next one is told of it only after this: a grant must
-// not be undone. Meanwhile another thread leads.
+// The daemon that knew the claim, on a file that is not local, has gone. The next one is told of it
+// only after this: a grant must not be undone. Meanwhile another thread leads.
 void Connection::unlock_first(UniqueLock& lock, Slot& slot) {
   slot.waiting = false;
   if (leader_ == &slot) leader_ = nullptr;

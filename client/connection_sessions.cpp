@@ -12,6 +12,7 @@
 #include "client/connection.hpp"
 #include "client/custody.hpp"
 #include "client/herald.hpp"
+#include "client/os_unlock.hpp"
 #include "client/parking.hpp"
 #include "client/pending.hpp"
 #include "client/program_name.hpp"
@@ -163,11 +164,14 @@ void Connection::end_session(Error error) {
     const bool turned_away = refused && slot.first_session == session_;
     if (slot.claim && !turned_away) {
       // The daemon may have locked the file just before it ended: then it would stay locked, and no
-      // process would know that it holds the lock. The claim's own thread unlocks it, since a file
-      // system may take any time for that.
-      slot.claim->unlock_first = true;
+      // process would know that it holds the lock.
+      if (slot.claim->local) {
+        os_unlock_open(slot.claim->descriptor.get());
+      } else {
+        slot.claim->unlock_first = true;  // by its own thread: that may take any time
+        wake(slot);
+      }
       slot.claim->park = false;
-      wake(slot);
       return false;
     }
     slot.answer = parted();
