@@ -290,7 +290,7 @@ class Arbiter {
   void forget_if_idle(Lock& lock);
   std::uint64_t next_stamp(const Instant& now);
   [[nodiscard]] std::uint64_t stamp_at(const Instant& now) const;
-  bool visit_lock(const Lock& lock, Ticket after, const Visitor& visitor) const;
+  bool visit_lock(const Lock& lock, const Cursor& after, const Visitor& visitor) const;
 
   template <typename Key, typename Value, typename Hash = boost::hash<Key>>
   using FlatMap = boost::unordered_flat_map<Key, Value, Hash>;

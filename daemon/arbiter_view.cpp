@@ -36,18 +36,14 @@ std::vector<SessionId> Arbiter::holding_sessions() const {
   return sessions;
 }
 
-bool Arbiter::visit_lock(const Lock& lock, Ticket after, const Visitor& visitor) const {
-  // A former waiter's ticket may be smaller than a holder's, so the ticket alone does not tell
-  // which of the two lists the cursor is in.
-  const auto found = records_.find(after);
-  const bool known = found != records_.end() && found->second->owner == &lock;
-  const bool at_waiter = known && !found->second->held;
-  const bool at_holder = known && found->second->held;
-  auto holder = at_waiter ? lock.holders.end() : lock.holders.upper_bound(after);
+// A former waiter's ticket may be smaller than a holder's, so the ticket alone does not tell which
+// of the two lists the cursor is in.
+bool Arbiter::visit_lock(const Lock& lock, const Cursor& after, const Visitor& visitor) const {
+  auto holder = after.waiting ? lock.holders.end() : lock.holders.upper_bound(after.ticket);
   for (; holder != lock.holders.end(); ++holder) {
     if (!visitor(*holder, lock.external)) return false;
   }
-  auto waiter = at_holder ? lock.queue.begin() : lock.queue.upper_bound(after);
+  auto waiter = after.waiting ? lock.queue.upper_bound(after.ticket) : lock.queue.begin();
   for (; waiter != lock.queue.end(); ++waiter) {
     if (!visitor(*waiter, lock.external)) return false;
   }
@@ -56,14 +52,14 @@ bool Arbiter::visit_lock(const Lock& lock, Ticket after, const Visitor& visitor)
 
 void Arbiter::visit(const Cursor& after, const Visitor& visitor) const {
   for (auto lock = locks_.lower_bound(after.lock); lock != locks_.end(); ++lock) {
-    const Ticket skip = lock->first == after.lock ? after.ticket : 0;
-    if (!visit_lock(lock->second, skip, visitor)) return;
+    const bool within = lock->first == after.lock;
+    if (!visit_lock(lock->second, within ? after : Cursor{}, visitor)) return;
   }
 }
 
 void Arbiter::visit(const FileId& file, const Cursor& after, const Visitor& visitor) const {
   const auto found = by_file_.find(file);
-  if (found != by_file_.end()) visit_lock(*found->second, after.ticket, visitor);
+  if (found != by_file_.end()) visit_lock(*found->second, after, visitor);
 }
 
 void Arbiter::visit_holders(const FileId& file, Ticket after, const Visitor& visitor) const {

@@ -144,7 +144,8 @@ proto::Page Dispatch::page_of(const proto::List& list) const {
   std::size_t text = 0;
   const auto add = [&](const Entry& entry, bool external) {
     if (page.rows.size() == proto::kListPageRows || text >= proto::kListPageTextBytes) {
-      page.next = Cursor{page.rows.back().lock, page.rows.back().ticket};
+      const proto::Row& last = page.rows.back();
+      page.next = Cursor{last.lock, last.ticket, last.state == proto::Row::State::waiting};
       return false;
     }
     page.rows.push_back(row_of(entry, external, now));

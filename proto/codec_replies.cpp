@@ -68,8 +68,10 @@ Json body_of(const Waiting&) {
 
 Json body_of(const Page& page) {
   Json json{{"rows", to_json(page.rows)}};
-  if (page.next)
+  if (page.next) {
     json["next"] = {{"after_lock", page.next->lock}, {"after_ticket", page.next->ticket}};
+    if (page.next->waiting) json["next"]["after_waiting"] = true;
+  }
   return json;
 }
 
@@ -181,8 +183,9 @@ std::vector<Row> rows_from(const Json& json) {
 Page page_from(const Json& json) {
   Page page{rows_from(json.at("rows")), std::nullopt};
   if (const auto next = json.find("next"); next != json.end()) {
-    page.next = Cursor{number_in<std::uint64_t>(*next, "after_lock"),
-                       number_in<Ticket>(*next, "after_ticket")};
+    page.next =
+        Cursor{number_in<std::uint64_t>(*next, "after_lock"),
+               number_in<Ticket>(*next, "after_ticket"), next->value("after_waiting", false)};
   }
   return page;
 }

@@ -176,6 +176,7 @@ Call read_list(Params& params) {
   }
   list.after.lock = params.whole_number("after_lock", kAny).value_or(0);
   list.after.ticket = params.whole_number("after_ticket", kAny).value_or(0);
+  list.after.waiting = params.flag("after_waiting");
   return list;
 }
 

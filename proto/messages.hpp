@@ -81,6 +81,7 @@ struct FileId {
 struct Cursor {
   std::uint64_t lock = 0;
   Ticket ticket = 0;
+  bool waiting = false;  // it was a waiter's; the row itself may be gone by then
 };
 
 struct List {

@@ -95,6 +95,7 @@ void write(ParamsWriter& out, const List& list) {
   if (list.after.lock == 0) return;
   out.number("after_lock", list.after.lock);
   out.number("after_ticket", list.after.ticket);
+  if (list.after.waiting) out.flag("after_waiting");
 }
 
 void write(ParamsWriter&, const Status&) {}

@@ -349,7 +349,7 @@ class Comparison {
       before = rows.size();
       arbiter_.visit(after, [&](const Entry& entry, bool external) {
         rows.push_back(describe(entry) + (external ? " external" : ""));
-        after = {.lock = entry.lock, .ticket = entry.ticket};
+        after = {.lock = entry.lock, .ticket = entry.ticket, .waiting = !entry.held};
         return rows.size() < before + page;
       });
     }

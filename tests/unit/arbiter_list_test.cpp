@@ -69,14 +69,21 @@ TEST(Arbiter, A_token_is_positive_even_where_the_clock_is_not_set) {
 
 using Row = std::pair<LockId, Ticket>;
 
-std::vector<Row> page(const Arbiter& arbiter, const Cursor& after, std::size_t size) {
+// Sets `after` to where it ended.
+std::vector<Row> page(const Arbiter& arbiter, Cursor& after, std::size_t size) {
   std::vector<Row> rows;
-  arbiter.visit(after, [&](const Entry& entry, bool) {
+  arbiter.visit(Cursor(after), [&](const Entry& entry, bool) {
     if (rows.size() == size) return false;
     rows.emplace_back(entry.lock, entry.ticket);
+    after = {.lock = entry.lock, .ticket = entry.ticket, .waiting = !entry.held};
     return true;
   });
   return rows;
+}
+
+std::vector<Row> all_rows(const ArbiterDriver& d) {
+  Cursor begin;
+  return page(d.arbiter, begin, 100);
 }
 
 // Four locks: held and waited for, held shared, only held, and waited for behind an external
@@ -94,7 +101,7 @@ void fill(ArbiterDriver& d) {
 TEST(Arbiter, Pages_of_any_size_cover_each_row_exactly_once_and_in_order) {
   ArbiterDriver d;
   fill(d);
-  const auto all = page(d.arbiter, {}, 100);
+  const auto all = all_rows(d);
   ASSERT_EQ(all.size(), 10U);
   EXPECT_TRUE(std::ranges::is_sorted(all));
   for (std::size_t size = 1; size <= all.size(); ++size) {
@@ -103,7 +110,6 @@ TEST(Arbiter, Pages_of_any_size_cover_each_row_exactly_once_and_in_order) {
     for (std::size_t before = 1; before != rows.size() && rows.size() <= all.size();) {
       before = rows.size();
       std::ranges::copy(page(d.arbiter, after, size), std::back_inserter(rows));
-      after = {.lock = rows.back().first, .ticket = rows.back().second};
     }
     EXPECT_EQ(rows, all) << "in pages of " << size;
   }
@@ -112,10 +118,34 @@ TEST(Arbiter, Pages_of_any_size_cover_each_row_exactly_once_and_in_order) {
 TEST(Arbiter, A_page_goes_on_behind_a_lock_that_was_forgotten_meanwhile) {
   ArbiterDriver d;
   fill(d);
-  const auto all = page(d.arbiter, {}, 100);
-  const Cursor in_the_third{.lock = all[7].first, .ticket = all[7].second};
+  const auto all = all_rows(d);
+  Cursor in_the_third;
+  page(d.arbiter, in_the_third, 8);
   d.disconnect(cal);
   EXPECT_EQ(page(d.arbiter, in_the_third, 100), (std::vector<Row>{all[8], all[9]}));
+}
+
+// After a restart, waiters may have smaller tickets than holders.
+TEST(Arbiter, A_page_goes_on_where_it_was_although_its_last_row_is_gone) {
+  ArbiterDriver d;
+  for (RequestId request = 1; request <= 3; ++request) {
+    Claim holder{.session = ann, .request = request, .file = kFile, .mode = Mode::shared};
+    d.reclaim(holder, {.ticket = 10 + request, .token = 10 + request});
+    Claim waiter{.session = bob, .request = request, .file = kFile};
+    d.reclaim(waiter, {.ticket = request, .token = {}});
+  }
+  const auto all = all_rows(d);
+  ASSERT_EQ(all.size(), 6U);
+
+  Cursor at_a_holder;
+  page(d.arbiter, at_a_holder, 2);
+  d.release(ann, 2);
+  EXPECT_EQ(page(d.arbiter, at_a_holder, 100), std::vector(all.begin() + 2, all.end()));
+
+  Cursor at_a_waiter;
+  page(d.arbiter, at_a_waiter, 4);  // two holders, two waiters
+  d.cancel(bob, 2);
+  EXPECT_EQ(page(d.arbiter, at_a_waiter, 100), std::vector<Row>{all[5]});
 }
 
 TEST(Arbiter, Holders_are_visited_before_waiters_and_each_in_order) {

@@ -165,8 +165,8 @@ TEST(CodecReplies, A_status_of_an_older_daemon_tells_no_limits) {
 }
 
 TEST(CodecReplies, A_page_comes_back) {
-  const auto page =
-      round_trip(Page{.rows = {holder(), waiter()}, .next = Cursor{.lock = 8, .ticket = 9}});
+  const auto page = round_trip(
+      Page{.rows = {holder(), waiter()}, .next = Cursor{.lock = 8, .ticket = 9, .waiting = true}});
   ASSERT_EQ(page.rows.size(), 2U);
   expect_same(page.rows[0], holder());
   expect_same(page.rows[1], waiter());
