@@ -43,6 +43,9 @@ Names names_of(Kind kind) {
 // Enough for a release that is on its way, even if its thread has just lost the processor.
 constexpr std::chrono::seconds kRelease{1};
 
+// So many wait for their release, each with its texts; each release looks at all of them.
+constexpr std::size_t kMostLosses = 256;
+
 // The line stays short enough to read; the field has the whole path.
 constexpr std::size_t kPathShown = 1024;
 
@@ -72,6 +75,7 @@ void Incidents::tell(Monotonic now, log::Level level, const Incident& incident) 
 }
 
 void Incidents::tell_later(Monotonic now, SessionId session, Token token, const Incident& lost) {
+  if (losses_.size() == kMostLosses) return tell(now, log::Level::warning, lost);
   losses_.push_back({now + kRelease, session, token, lost.pid, lost.user, std::string(lost.path),
                      std::string(lost.why)});
 }

@@ -13,7 +13,8 @@
 //     left out, at the end of the window or of the daemon. (At debug level nothing is left out.)
 //  3. A lock is reported lost only after its holder has had time to say that it released the lock
 //     itself: its `release` may be on its way behind a reclaim. A daemon that ends before then logs
-//     nothing; the holder has been told in any case.
+//     nothing; the holder has been told in any case. Only a few hundred locks at a time are waited
+//     for; others are reported at once.
 
 #pragma once
 
