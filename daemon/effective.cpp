@@ -87,7 +87,8 @@ void look_for_misspelt_variables(Effective& found) {
     const std::string_view text = *entry;
     const std::string_view name = text.substr(0, text.find('='));
     if (!name.starts_with(kPrefix) || std::ranges::find(names, name) != names.end()) continue;
-    const auto ending = proto::nearest(name.substr(kPrefix.size()), endings);
+    const auto ending =
+        proto::nearest(name.substr(kPrefix.size()), endings, proto::Parts::do_not_count);
     if (!ending) continue;
     const auto meant = std::ranges::find(endings, *ending) - endings.begin();
     found.mistakes.push_back(fmt::format("there is no variable {} (did you mean {}?)",

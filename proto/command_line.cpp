@@ -51,8 +51,13 @@ std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   const std::string word = unknown_word(app);
   if (word.starts_with('-')) {
     const std::string name = word.substr(0, word.find('='));
+    const auto known = option_names(chosen);
+    if (std::ranges::find(known, name) != known.end()) {
+      return fmt::format("{} goes after the command: {} {} {}", name, app.get_name(),
+                         chosen.get_name(), name);
+    }
     return fmt::format("there is no option {}{}", shorten(escape(name), 64),
-                       did_you_mean(name, option_names(chosen), help));
+                       did_you_mean(name, known, help));
   }
   if (!word.empty()) return fmt::format("{} is one word too many{}", in_quotes(word), help);
   if (is(error, CLI::ExitCodes::RequiredError)) return "the command is missing" + help;

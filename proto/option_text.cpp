@@ -50,9 +50,10 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }
 
 // None: too far to have been meant.
-std::optional<std::size_t> far_from(std::string_view word, std::string_view name) {
+std::optional<std::size_t> far_from(std::string_view word, std::string_view name, Parts parts) {
   constexpr std::size_t kTelling = 3;  // letters
-  if (word.size() >= kTelling && name.contains(word)) return word == name ? 0 : 1;
+  const bool counts = parts == Parts::count && word.size() >= kTelling;
+  if (counts && name.contains(word)) return word == name ? 0 : 1;
   const std::size_t far = distance(word, name);
   if (far > std::max(word.size(), name.size()) / 3) return std::nullopt;
   return far;
@@ -60,13 +61,14 @@ std::optional<std::size_t> far_from(std::string_view word, std::string_view name
 
 }  // namespace
 
-std::optional<std::string> nearest(std::string_view word, std::span<const std::string> names) {
+std::optional<std::string> nearest(std::string_view word, std::span<const std::string> names,
+                                   Parts parts) {
   if (word.size() > kLongestName) return std::nullopt;
   const std::string meant = plain(word);
   std::optional<std::string> found;
   std::size_t least = std::numeric_limits<std::size_t>::max();
   for (const std::string& name : names) {
-    const auto far = far_from(meant, plain(name));
+    const auto far = far_from(meant, plain(name), parts);
     if (!far || *far >= least) continue;
     least = *far;
     found = name;

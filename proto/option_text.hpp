@@ -13,9 +13,13 @@
 
 namespace locket::proto {
 
-// The one of `names` that was probably meant: it contains the word, or few letters are wrong,
-// missing or swapped. Case, leading dashes, and the difference between - and _ do not count.
-std::optional<std::string> nearest(std::string_view word, std::span<const std::string> names);
+// Whether a part of a name means it, as --max for --max-sessions-per-user.
+enum class Parts : bool { do_not_count, count };
+
+// The one of `names` that was probably meant: few letters are wrong, missing or swapped, or it
+// contains the word. Case, leading dashes, and the difference between - and _ do not count.
+std::optional<std::string> nearest(std::string_view word, std::span<const std::string> names,
+                                   Parts parts = Parts::count);
 
 // " (did you mean NAME?)", or `otherwise` if no name is near.
 std::string did_you_mean(std::string_view word, std::span<const std::string> names,

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <string>
 
 #include "client/ctl/command.hpp"
 #include "proto/command_line.hpp"
@@ -13,6 +14,13 @@
 #include "proto/version.hpp"
 
 namespace {
+
+// CLI11 takes "[a,b]" for two values, but it is a path.
+void keep_brackets(locketctl::Words& arguments) {
+  for (std::string& word : arguments) {
+    if (word.starts_with('[') && word.ends_with(']')) word.insert(0, "./");
+  }
+}
 
 int run(int argc, char** argv) {
   CLI::App app{"Takes file locks in turn with other programs, and shows who has them."};
@@ -35,6 +43,7 @@ int run(int argc, char** argv) {
     return EX_USAGE;
   }
   const locketctl::Words words = locketctl::split_words(app, arguments);
+  if (words.empty()) keep_brackets(arguments);
   try {
     std::ranges::reverse(arguments);  // the order that CLI11 expects
     app.parse(arguments);

@@ -46,7 +46,7 @@ struct RunOptions {
   std::optional<std::string> wait;
   std::string conflict_status = "1";
   std::optional<std::string> reason;
-  std::string shell_command;
+  std::optional<std::string> shell_command;
   std::string lock;
   std::vector<std::string> command;
 };
@@ -71,12 +71,12 @@ std::optional<std::string> take_words(RunOptions& options, Words words) {
     words.clear();
   }
   if (!words.empty() && words.front() == "--") words.erase(words.begin());
-  if (!options.shell_command.empty() && !words.empty()) {
+  if (options.shell_command && !words.empty()) {
     return fmt::format("with -c there can be no other command: {}", proto::escape(words.front()));
   }
   options.command = std::move(words);
-  if (!options.shell_command.empty()) {
-    options.command = {proto::variable("SHELL").value_or("/bin/sh"), "-c", options.shell_command};
+  if (options.shell_command) {
+    options.command = {proto::variable("SHELL").value_or("/bin/sh"), "-c", *options.shell_command};
   }
   if (options.command.empty()) {
     return fmt::format("the command is missing: locketctl run {} -- COMMAND",

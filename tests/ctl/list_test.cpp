@@ -114,6 +114,18 @@ TEST_F(CtlList, A_holder_that_the_daemon_cannot_see_has_no_pid) {
   EXPECT_EQ(holder.at("pid"), nullptr);
 }
 
+TEST_F(CtlList, Of_a_path_in_brackets_shows_that_file) {
+  RawClient client(daemon.socket());
+  client.lock(folder.file("[a]"));
+  client.lock(folder.file("a"));
+  client.lock(folder.file("[a,b]"));
+  const auto locks = Json::parse(ctl({"list", "--json", "[a]", "[a,b]"}).output).at("locks");
+  ASSERT_EQ(locks.size(), 2U);
+  EXPECT_EQ(locks[0].at("path"), folder / "[a]");
+  EXPECT_EQ(locks[1].at("path"), folder / "[a,b]");
+  EXPECT_EQ(ctl({"list", "[]"}).status, 66);
+}
+
 TEST_F(CtlList, Of_a_path_shows_who_locked_it_without_the_daemon) {
   Child outsider({.words = {"flock", lock, "sh", "-c", "echo ready; read line"}});
   ASSERT_EQ(outsider.line(), "ready");

@@ -39,6 +39,8 @@ TEST_F(CtlRun, The_exit_status_is_the_commands_own) {
 TEST_F(CtlRun, The_shell_runs_a_string_on_either_side_of_the_lock) {
   EXPECT_EQ(ctl({"run", lock, "-c", "exit 5"}).status, 5);
   EXPECT_EQ(ctl({"run", "-c", "exit 6", lock}).status, 6);
+  EXPECT_EQ(ctl({"run", lock, "-c", ""}).status, 0);
+  EXPECT_EQ(ctl({"run", "-c", "", lock, "echo"}).status, 64);
 }
 
 TEST_F(CtlRun, Options_of_the_command_are_its_own) {
@@ -211,6 +213,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{{"lsit"}, "did you mean list?"}, Mistake{{"--vresion"}, "did you mean --version?"},
         Mistake{{"run", "--tiemout", "1", "lock", "true"}, "did you mean --timeout?"},
         Mistake{{"list", "--Json"}, "did you mean --json?"},
+        Mistake{{"--json", "list"}, "--json goes after the command: locketctl list --json"},
         Mistake{{"status", "lock"}, "\"lock\" is one word too many"},
         Mistake{{"run", "-w"}, "takes one SECONDS"}, Mistake{{"run"}, "the lock file is missing"},
         Mistake{{"run", "lock"}, "the command is missing"},

@@ -35,7 +35,8 @@ TEST_F(CtlStatus, Counts_what_the_daemon_has) {
                         "waiting,\n             " +
                         std::to_string(2 * lock.size()) +
                         " of 33554432 bytes of paths and reasons, 6 of "));
-  EXPECT_THAT(ctl({"status"}).output, HasSubstr("locks        1\nholders      1\nwaiters      1\n"));
+  EXPECT_THAT(ctl({"status"}).output,
+              HasSubstr("locks        1\nholders      1\nwaiters      1\n"));
 }
 
 TEST_F(CtlStatus, What_cannot_be_written_is_one_line_and_status_74) {

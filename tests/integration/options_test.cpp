@@ -266,6 +266,7 @@ TEST_F(LocketdOptions, A_mistake_in_the_environment_names_the_variable) {
 TEST_F(LocketdOptions, Variables_that_are_not_ours_are_left_alone) {
   EXPECT_EQ(check({"--config", none_}, {{"LOCKETD_PORT", "tcp://10.0.0.1:80"},
                                         {"LOCKETD_SERVICE_HOST", "10.0.0.1"},
+                                        {"LOCKETD_USER", "locket"},
                                         {"LOCKET_TOKEN", "7"}})
                 .errors,
             "");

@@ -47,8 +47,8 @@ class ArbiterModel {
   }
 
   bool release(SessionId session, Token token) {
-    const Member* entry = with(
-        [&](const Member& e) { return e.claim.session == session && e.token == token; });
+    const Member* entry =
+        with([&](const Member& e) { return e.claim.session == session && e.token == token; });
     if (token == 0 || entry == nullptr) return false;
     const LockId lock = entry->lock;
     if (entry->held) {
