@@ -249,9 +249,9 @@ class Arbiter {
     std::uint64_t grants = 0;
   };
   [[nodiscard]] Counts counts() const;
-  [[nodiscard]] std::size_t holders_of(const FileId& file) const;
-  [[nodiscard]] std::size_t waiters_of(const FileId& file) const;
-  [[nodiscard]] std::size_t entries_of(SessionId session) const;
+  [[nodiscard]] std::size_t holder_count(const FileId& file) const;
+  [[nodiscard]] std::size_t waiter_count(const FileId& file) const;
+  [[nodiscard]] std::size_t claim_count(SessionId session) const;
 
   struct Use {
     std::size_t held = 0;

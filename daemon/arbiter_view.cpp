@@ -91,17 +91,17 @@ Arbiter::Counts Arbiter::counts() const {
   return {locks_.size(), holders_, records_.size() - holders_, grants_};
 }
 
-std::size_t Arbiter::holders_of(const FileId& file) const {
+std::size_t Arbiter::holder_count(const FileId& file) const {
   const auto found = by_file_.find(file);
   return found == by_file_.end() ? 0 : found->second->holders.size();
 }
 
-std::size_t Arbiter::waiters_of(const FileId& file) const {
+std::size_t Arbiter::waiter_count(const FileId& file) const {
   const auto found = by_file_.find(file);
   return found == by_file_.end() ? 0 : found->second->queue.size();
 }
 
-std::size_t Arbiter::entries_of(SessionId session) const {
+std::size_t Arbiter::claim_count(SessionId session) const {
   const auto found = sessions_.find(session);
   return found == sessions_.end() ? 0 : found->second->records.size();
 }

@@ -260,7 +260,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   client.reclaimed |= reclaim.token.has_value();
   Claim claim{.mode = reclaim.mode, .path = reclaim.path, .reason = reclaim.reason};
   if (reclaim.timeout) claim.timeout = nanoseconds_of(*reclaim.timeout);
-  came_back();
+  extend_recovery();
   return enter(client, request, {std::move(*file), {}, client.peer->uid}, std::move(claim),
                Former{reclaim.ticket, reclaim.token, nanoseconds_of(reclaim.age)});
 }
@@ -278,7 +278,7 @@ Dispatch::Outcome Dispatch::admit(Client& client, const Request& request, Passed
                                   Claim claim, const std::optional<Former>& former) {
   if (!request.id) return no_id(request);
   if (openings_.has(client.session, *request.id)) return id_in_use(*request.id);
-  if (arbiter_.entries_of(client.session) >= proto::kMaxRequestsPerSession) {
+  if (arbiter_.claim_count(client.session) >= proto::kMaxRequestsPerSession) {
     return fail(Errc::limit_reached,
                 fmt::format("this session holds or waits for {} locks, which is the limit",
                             proto::kMaxRequestsPerSession));
@@ -336,7 +336,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   log::debug("session {}: releases {}", client.session, release.token);
   if (release.park && !client.detached) to_park_ = {*ticket, client.session, release.token};
   if (client.detached) keep_later(client);  // its exec has not happened, and it holds less now
-  if (request.id) reply(client.session, request.id, proto::Done{});
+  acknowledge(client, request);
   return {};
 }
 
@@ -349,7 +349,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
     return fail(Errc::not_held,
                 fmt::format("no lock is held or waited for by the id {}", cancel.request));
   }
-  if (request.id) reply(client.session, request.id, proto::Done{});
+  acknowledge(client, request);
   return {};
 }
 
@@ -362,7 +362,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
   client.detached = true;
   if (!detach.command.empty()) client.stated_command = detach.command;
   keep_later(client);
-  if (request.id) reply(client.session, request.id, proto::Done{});
+  acknowledge(client, request);
   return {};
 }
 

@@ -59,7 +59,7 @@ class Sessions {
   virtual bool is_behind(SessionId session) const = 0;
 
   // How many locks of a session can outlive this daemon by keep(); 0 if none can.
-  virtual std::size_t keeps() const = 0;
+  virtual std::size_t max_kept_locks() const = 0;
 
   // Makes the session outlive this daemon: sent to the next one with those files, the lines bring
   // it back. For a client that can no longer send them itself. False if there is no room now: then
@@ -162,7 +162,7 @@ class Dispatch {
   using Descriptors = locket::proto::Descriptors;
 
   void see_to_time(Monotonic now);
-  void came_back();
+  void extend_recovery();
   void end_recovery_in_time(Monotonic now);
 
   using Outcome = std::expected<void, locket::proto::Error>;
@@ -219,6 +219,7 @@ class Dispatch {
   void perform(const Discard& event);
 
   void reply(SessionId session, std::optional<RequestId> id, locket::proto::Answer answer);
+  void acknowledge(const Client& client, const Request& request);
   void keep_later(const Client& client);
   void opened_kept(SessionId session, UserId user);
   [[nodiscard]] bool takes_share(const Client& client);

@@ -127,6 +127,11 @@ void Dispatch::reply(SessionId session, std::optional<RequestId> id, proto::Answ
   sessions_.send(session, line_);
 }
 
+// Notifications get no answer.
+void Dispatch::acknowledge(const Client& client, const Request& request) {
+  if (request.id) reply(client.session, request.id, proto::Done{});
+}
+
 // Looked up in /proc again after a while: a process may change its name, and a page has many rows.
 const std::string& Dispatch::command_shown(const Client& client) const {
   constexpr std::chrono::milliseconds kFresh{20};
@@ -189,13 +194,15 @@ proto::Refusal Dispatch::refusal_of(const Refused& event) const {
   refusal.path = event.entry.claim.path;
   refusal.file = file;
   refusal.external = event.cause.external;
-  refusal.waiters = arbiter_.waiters_of(file);
+  refusal.waiters = arbiter_.waiter_count(file);
+  std::size_t text = 0;
   arbiter_.visit(file, {}, [&](const Entry& entry, bool) {
     if (!entry.held || refusal.holders.size() == proto::kMaxHoldersInRefusal) return false;
     refusal.holders.push_back(row_of(entry, false, now));
-    return true;
+    text += entry.claim.text_bytes();
+    return text < proto::kRefusalTextBytes;
   });
-  refusal.holder_count = arbiter_.holders_of(file);
+  refusal.holder_count = arbiter_.holder_count(file);
   return refusal;
 }
 

@@ -65,7 +65,7 @@ void Dispatch::tell_refusal(const Client& client, const Refused& event, const pr
 // only.
 void Dispatch::tell_taken(const Client& client) {
   const auto level = client.detached ? Level::debug : Level::info;
-  if (!log::enabled(level) || arbiter_.entries_of(client.session) == 0) return;
+  if (!log::enabled(level) || arbiter_.claim_count(client.session) == 0) return;
   const auto why = has_ended(*client.peer) ? "its process has ended" : "its session has ended";
   arbiter_.visit_session(client.session, [&](const Entry& entry) {
     if (!entry.held) return;

@@ -60,7 +60,7 @@ Dispatch::Outcome Dispatch::handle(Client& client, const Request& request,
         Error{Errc::not_parked, fmt::format("no file is parked under {}", unpark.token)});
   }
   dispose(std::move(*parked));
-  if (request.id) reply(client.session, request.id, proto::Done{});
+  acknowledge(client, request);
   return {};
 }
 

@@ -32,7 +32,7 @@ void Dispatch::recover_until(Monotonic end) {
   recovery_latest_ = end + kLongestDelay;
 }
 
-void Dispatch::came_back() {
+void Dispatch::extend_recovery() {
   if (!recovery_end_) return;
   const Monotonic others = sessions_.now().steady + kBetweenTwo;
   recovery_end_ = std::max(*recovery_end_, std::min(others, recovery_latest_));
@@ -54,7 +54,7 @@ void Dispatch::end_recovery_in_time(Monotonic now) {
 // for all changes of a pass, and for one session per pass (C15).
 void Dispatch::keep_later(const Client& client) {
   const bool is_kept = kept_.contains(client.session);
-  if (is_kept || sessions_.keeps() == 0) return;
+  if (is_kept || sessions_.max_kept_locks() == 0) return;
   if (takes_share(client)) {
     to_keep_.insert(client.session);
   } else {
@@ -77,8 +77,8 @@ void Dispatch::opened_kept(SessionId session, UserId user) {
 // False if that would be more than the user may have; what is kept of the session so far stays.
 bool Dispatch::takes_share(const Client& client) {
   auto& shares = shares_[client.peer->uid];
-  const std::size_t share =
-      kDescriptorsKeptBeside + std::min(arbiter_.entries_of(client.session), sessions_.keeps());
+  const std::size_t share = kDescriptorsKeptBeside + std::min(arbiter_.claim_count(client.session),
+                                                              sessions_.max_kept_locks());
   std::size_t all = share;
   for (const auto& [session, descriptors] : shares) {
     if (session != client.session) all += descriptors;
@@ -107,7 +107,7 @@ void Dispatch::keep_one() {
   std::string lines = proto::encode(proto::Request{id, hello});
   std::vector<int> files;
   arbiter_.visit_session(client.session, [&](const Entry& entry) {
-    if (!entry.held || files.size() == sessions_.keeps()) return;
+    if (!entry.held || files.size() == sessions_.max_kept_locks()) return;
     const Claim& claim = entry.claim;
     const proto::Seconds age = now.steady - entry.since.steady;
     lines += proto::encode(proto::Request{

@@ -74,7 +74,9 @@ class Server::Loop final : public Sessions, public SessionOwner {
   bool drain(SessionId session) override;
   void settle_later() override;
   bool is_behind(SessionId session) const override;
-  std::size_t keeps() const override { return manager_.is_there() ? KeptSessions::kMaxLocks : 0; }
+  std::size_t max_kept_locks() const override {
+    return manager_.is_there() ? KeptSessions::kMaxLocks : 0;
+  }
   bool keep(SessionId session, const std::string& lines, const std::vector<int>& files) override;
 
   // SessionOwner, for the sessions.

@@ -46,7 +46,9 @@ inline constexpr std::size_t kMaxDescriptorsAhead = 253;
 inline constexpr std::size_t kListPageRows = 256;
 inline constexpr std::size_t kListPageTextBytes = 128 * 1024;
 
-// Holders that a refusal describes; a shared lock may have thousands.
+// Holders that a refusal describes; a shared lock may have thousands. Only one if its texts alone
+// are longer, since many refusals may have to wait for a client that does not read.
 inline constexpr std::size_t kMaxHoldersInRefusal = 8;
+inline constexpr std::size_t kRefusalTextBytes = 4 * 1024;
 
 }  // namespace locket::proto

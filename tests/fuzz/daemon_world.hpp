@@ -74,7 +74,7 @@ class DaemonWorld final : public locketd::Sessions {
   bool drain(locketd::SessionId session) override;
   void settle_later() override { settle_wanted_ = true; }
   bool is_behind(locketd::SessionId) const override { return false; }
-  std::size_t keeps() const override { return 1000; }
+  std::size_t max_kept_locks() const override { return 1000; }
   bool keep(locketd::SessionId session, const std::string& lines,
             const std::vector<int>& files) override;
 

@@ -161,6 +161,18 @@ TEST_F(Kernel, A_refusal_describes_the_first_eight_of_many_holders_C13) {
   EXPECT_EQ(data["holder_count"], 10);
 }
 
+// Many such refusals may have to wait for a client that does not read them.
+TEST_F(Kernel, A_refusal_does_not_grow_with_the_holders_texts_C15) {
+  for (int i = 0; i < 2; ++i) {
+    const proto::Descriptor file = open_file(path);
+    ann.granted(ann.start("acquire", {{"path", std::string(5'000, '/')}, {"mode", "shared"}},
+                          {file.get()}));
+  }
+  const Json data = bob.error(bob.acquire(path, {{"timeout", 0}}))["data"];
+  EXPECT_EQ(data["holders"].size(), 1U);
+  EXPECT_EQ(data["holder_count"], 2);
+}
+
 TEST_F(Kernel, The_library_tells_people_who_holds_the_lock_C13) {
   Child holder(program());
   holder.ask("reason " + path + " nightly backup");

@@ -119,7 +119,8 @@ TEST(ProtocolPage, The_table_of_limits_is_true) {
   for (const std::size_t limit :
        {proto::kMaxLineBytes, proto::kMaxPathBytes - 1, proto::kMaxReasonBytes,
         proto::kMaxCommandBytes, proto::kMaxRequestsPerSession, proto::kListPageRows,
-        proto::kMaxHoldersInRefusal, proto::kMaxMembers, proto::kMaxDescriptorsAhead}) {
+        proto::kMaxHoldersInRefusal, proto::kRefusalTextBytes, proto::kMaxMembers,
+        proto::kMaxDescriptorsAhead}) {
     const auto limits = page().substr(page().find("## Limits"));
     EXPECT_NE(limits.find(' ' + with_thousands(limit) + ' '), std::string::npos) << limit;
   }

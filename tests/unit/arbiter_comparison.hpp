@@ -328,16 +328,16 @@ class Comparison {
     const SessionId session = below(kSessions);
     const auto its = std::ranges::count_if(
         entries, [&](const Entry& entry) { return entry.claim.session == session; });
-    expect(arbiter_.entries_of(session) == static_cast<std::size_t>(its), "entries_of()");
+    expect(arbiter_.claim_count(session) == static_cast<std::size_t>(its), "claim_count()");
     if (entries.empty()) return;
     const Entry& entry = entries[below(entries.size())];
     const auto holding = holders_of(entry.lock);
     const auto queue = std::ranges::count_if(
         entries, [&](const auto& other) { return other.lock == entry.lock && other.waits(); });
     expect(arbiter_.blockers(entry.ticket) == holding, "blockers()");
-    expect(arbiter_.holders_of(entry.claim.file) == holding.size(), "holders_of()");
-    expect(arbiter_.waiters_of(entry.claim.file) == static_cast<std::size_t>(queue),
-           "waiters_of()");
+    expect(arbiter_.holder_count(entry.claim.file) == holding.size(), "holder_count()");
+    expect(arbiter_.waiter_count(entry.claim.file) == static_cast<std::size_t>(queue),
+           "waiter_count()");
   }
 
   // All of the arbiter's rows, read in pages of that size.

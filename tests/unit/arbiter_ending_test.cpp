@@ -97,7 +97,7 @@ TEST(Arbiter, A_duplicate_request_id_is_refused_while_the_first_waits_or_holds) 
   EXPECT_FALSE(d.exclusive(bob, 1, kForever, kOtherFile));
   EXPECT_EQ(d.answers(), Texts{"ann.1 granted"});
   EXPECT_EQ(d.arbiter.counts().locks, 1U);
-  EXPECT_EQ(d.arbiter.entries_of(ann), 1U);
+  EXPECT_EQ(d.arbiter.claim_count(ann), 1U);
 }
 
 TEST(Arbiter, A_request_id_may_be_used_again_after_its_end) {
@@ -236,7 +236,7 @@ TEST(Arbiter, One_who_stops_waiting_keeps_what_it_holds) {
   d.stop_waiting(ann);
   EXPECT_EQ(d.answers(),
             (Texts{"ann.2 refused: cancelled", "ann.3 refused: cancelled", "cal.1 granted"}));
-  EXPECT_EQ(d.arbiter.entries_of(ann), 1U);
+  EXPECT_EQ(d.arbiter.claim_count(ann), 1U);
 }
 
 TEST(Arbiter, Disconnect_of_an_unknown_session_changes_nothing) {
@@ -250,7 +250,7 @@ TEST(Arbiter, A_session_may_go_on_after_all_its_claims_have_ended) {
   ArbiterDriver d;
   d.exclusive(ann, 1);
   d.release(ann, 1);
-  EXPECT_EQ(d.arbiter.entries_of(ann), 0U);
+  EXPECT_EQ(d.arbiter.claim_count(ann), 0U);
   d.exclusive(ann, 2);
   EXPECT_EQ(d.answers(), (Texts{"ann.1 granted", "ann.2 granted"}));
 }

@@ -157,7 +157,7 @@ TEST(Arbiter, A_lock_with_an_abandoned_attempt_is_known_until_it_ends) {
   d.exclusive(ann, 1);
   d.cancel(ann, 1);
   EXPECT_EQ(d.arbiter.counts().locks, 1U);
-  EXPECT_EQ(d.arbiter.waiters_of(kFile), 0U);
+  EXPECT_EQ(d.arbiter.waiter_count(kFile), 0U);
   d.os_says(ann, 1, OsResult::locked);
   EXPECT_EQ(d.arbiter.counts().locks, 0U);
 }

@@ -234,14 +234,14 @@ TEST(Arbiter, Counts_follow_what_happens) {
   EXPECT_EQ(counts.holders, 5U);
   EXPECT_EQ(counts.waiters, 5U);
   EXPECT_EQ(counts.grants, 5U);
-  EXPECT_EQ(d.arbiter.holders_of(kOtherFile), 3U);
-  EXPECT_EQ(d.arbiter.waiters_of(kOtherFile), 1U);
-  EXPECT_EQ(d.arbiter.entries_of(bob), 4U);
+  EXPECT_EQ(d.arbiter.holder_count(kOtherFile), 3U);
+  EXPECT_EQ(d.arbiter.waiter_count(kOtherFile), 1U);
+  EXPECT_EQ(d.arbiter.claim_count(bob), 4U);
   d.disconnect(bob);
   EXPECT_EQ(d.arbiter.counts().locks, 3U);
   EXPECT_EQ(d.arbiter.counts().grants, 5U);
-  EXPECT_EQ(d.arbiter.holders_of(kOtherFile), 0U);
-  EXPECT_EQ(d.arbiter.waiters_of(kOtherFile), 0U);
+  EXPECT_EQ(d.arbiter.holder_count(kOtherFile), 0U);
+  EXPECT_EQ(d.arbiter.waiter_count(kOtherFile), 0U);
 }
 
 TEST(Arbiter, Blockers_are_the_holders_of_the_lock_that_one_waits_for) {

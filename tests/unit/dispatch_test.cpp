@@ -57,7 +57,7 @@ class Passes : public ::testing::Test, public Sessions {
   }
   void settle_later() override { settle_wanted = true; }
   bool is_behind(SessionId) const override { return false; }
-  std::size_t keeps() const override { return 0; }
+  std::size_t max_kept_locks() const override { return 0; }
   bool keep(SessionId, const std::string&, const std::vector<int>&) override { return true; }
 
   void open(SessionId session) {
