@@ -12,7 +12,6 @@
 
 namespace locket::client {
 
-using proto::Errc;
 using proto::Error;
 
 namespace {

@@ -41,8 +41,8 @@ const char* what_to_do(int os_error) {
 
 // The program may change its working directory before it has to reconnect.
 std::string lasting(const std::string& path) {
-  auto absolute = proto::absolute(path);
-  return absolute && proto::check_socket_path(*absolute) ? std::move(*absolute) : path;
+  const auto absolute = proto::absolute(path);
+  return absolute && proto::check_socket_path(*absolute) ? *absolute : path;
 }
 
 }  // namespace

@@ -104,7 +104,8 @@ void tell_user_limits(const proto::UserShares& user, const Tell& tell) {
     }
   }
   if (!scarce.empty()) {
-    tell(warning(kUserLimits, fmt::format("you have {}: further requests will soon be refused", all),
+    tell(warning(kUserLimits,
+                 fmt::format("you have {}: further requests will soon be refused", all),
                  fmt::format("see what has them: locketctl list; or raise {} in locketd's "
                              "configuration, and restart it",
                              scarce)));
