@@ -221,9 +221,10 @@ std::optional<proto::Answer> Connection::wait(Slot& slot, TimePoint until) {
   UniqueLock lock(mutex_);
   const Attendance attendance(*this, slot);
   while (!slot.answer) {
-    if (slot.claim && slot.claim->unlock_first) unlock_first(lock, slot);
     if (channel_ != nullptr && leader_ == nullptr) leader_ = &slot;
-    if (channel_ != nullptr && leader_ == &slot) {
+    if (slot.claim && slot.claim->unlock_first) {
+      unlock_first(lock, slot);
+    } else if (channel_ != nullptr && leader_ == &slot) {
       read_for_all(lock, until);
     } else {
       sit_out(lock, slot, until);
@@ -243,6 +244,7 @@ void Connection::unlock_first(UniqueLock& lock, Slot& slot) {
   os_unlock_open(slot.claim->descriptor.get());
   lock.lock();
   slot.waiting = true;
+  if (slot.answer) return;  // the next daemon refused our hello
   const auto is_later = [&](const Untold& claim) {
     const Slot* const* const other = std::get_if<Slot*>(&claim);
     return other != nullptr && (*other)->id > slot.id;

@@ -90,9 +90,16 @@ std::expected<void, Error> Dispatch::received(SessionId session, std::string_vie
       return fail(Errc::invalid_request,
                   "a descriptor came with a line of which it is not known what it was meant to be");
     }
-    tell_refusal(clients_.at(session), Request{}, bad.error);
-    return {};
+    Client& client = clients_.at(session);
+    tell_refusal(client, Request{}, bad.error);
+    const bool is_request =
+        bad.error.code != Errc::parse_error && bad.error.code != Errc::invalid_request;
+    client.mistakes = is_request ? 0 : client.mistakes + 1;
+    if (client.mistakes < proto::kMaxMistakes) return {};
+    return fail(Errc::invalid_request,
+                fmt::format("{} lines in a row were not requests", proto::kMaxMistakes));
   }
+  clients_.at(session).mistakes = 0;
   const auto outcome = serve(clients_.at(session), *request, descriptors);
   pump();
   to_park_.reset();

@@ -48,9 +48,12 @@ class Sessions {
   virtual Instant now() const = 0;
   virtual void send(SessionId session, std::string_view line) = 0;
 
-  // Handles a portion of what the session's socket had when this was first called, or the session's
-  // end. True when that was all.
-  virtual bool drain(SessionId session) = 0;
+  // Where what the session's client has said so far ends, or as much of it as is to be heard before
+  // others are answered.
+  virtual std::uint64_t said(SessionId session) const = 0;
+
+  // Handles a portion of that, or the session's end. True when all up to there has been handled.
+  virtual bool drain(SessionId session, std::uint64_t upto) = 0;
 
   // Calls settle() after the others have had their turn.
   virtual void settle_later() = 0;
@@ -144,6 +147,7 @@ class Dispatch {
     bool notices = false;  // wants to be told when it has to wait
     bool detached = false;
     bool reclaimed = false;  // says that it held something under an earlier daemon
+    int mistakes = 0;        // lines in a row that were not requests
     std::size_t ahead = 0;   // descriptors that came ahead of their requests
     std::vector<Parked> parked = {};
   };
@@ -152,6 +156,11 @@ class Dispatch {
     std::size_t ahead = 0;
     std::size_t parked = 0;
     boost::unordered_flat_set<SessionId> parking = {};  // sessions that have anything parked
+  };
+  // A session to be heard up to what it had said at its turn.
+  struct Hearing {
+    SessionId session;
+    std::optional<std::uint64_t> upto = {};
   };
   struct PendingList {
     std::uint64_t number;  // over all sessions, in order of arrival
@@ -230,6 +239,7 @@ class Dispatch {
   bool answer_lists();
   bool hear_holders();
   bool hear_sessions();
+  bool hear(Hearing& hearing);
   bool answer_one_list();
   const std::string& command_shown(const Client& client) const;
   [[nodiscard]] locket::proto::Page page_of(const locket::proto::List& list) const;
@@ -268,12 +278,12 @@ class Dispatch {
   std::vector<Ticket> due_;            // refused when these have been heard:
   std::vector<FileId> unheard_files_;  // the holders of these files,
   Ticket heard_holder_ = 0;            // of the last file, those after this one
-  std::vector<SessionId> half_heard_;  // and these sessions are to be heard
+  std::vector<Hearing> half_heard_;    // and these sessions are to be heard
   std::map<SessionId, std::deque<PendingList>> lists_;
-  std::vector<SessionId> unheard_sessions_;  // to be heard before lists are answered
-  std::uint64_t hearing_for_ = 0;            // for lists up to this number
-  SessionId last_listed_ = 0;                // the session whose turn it was
-  std::uint64_t last_list_ = 0;              // the number of the last that came
+  std::vector<Hearing> unheard_sessions_;  // to be heard before lists are answered
+  std::uint64_t hearing_for_ = 0;          // for lists up to this number
+  SessionId last_listed_ = 0;              // the session whose turn it was
+  std::uint64_t last_list_ = 0;            // the number of the last that came
   std::uint64_t heard_lists_ = 0;  // up to this number, holders have been heard since the list came
   bool fresh_list_ = false;        // a list from the beginning has come since hearing began
 };

@@ -48,7 +48,11 @@ bool Dispatch::answer_lists() {
   if (unheard_sessions_.empty()) {
     if (lists_.empty()) return false;
     hearing_for_ = last_list_;
-    if (std::exchange(fresh_list_, false)) unheard_sessions_ = arbiter_.holding_sessions();
+    if (std::exchange(fresh_list_, false)) {
+      for (const SessionId session : arbiter_.holding_sessions()) {
+        unheard_sessions_.push_back({session});
+      }
+    }
   }
   const bool all = hear_sessions();
   if (all) heard_lists_ = hearing_for_;
@@ -58,11 +62,11 @@ bool Dispatch::answer_lists() {
 // Hears the holders of the due claims' files; those of one file in the order of their tickets. True
 // when all have been heard.
 bool Dispatch::hear_holders() {
-  std::vector<SessionId> sessions = std::exchange(half_heard_, {});
-  while (!unheard_files_.empty() && sessions.size() < kHeardAtOnce) {
+  std::vector<SessionId> sessions;
+  while (!unheard_files_.empty() && half_heard_.size() + sessions.size() < kHeardAtOnce) {
     bool all = true;
     arbiter_.visit_holders(unheard_files_.back(), heard_holder_, [&](const Entry& entry, bool) {
-      all = sessions.size() < kHeardAtOnce;
+      all = half_heard_.size() + sessions.size() < kHeardAtOnce;
       if (!all) return false;
       sessions.push_back(entry.claim.session);
       heard_holder_ = entry.ticket;
@@ -74,23 +78,27 @@ bool Dispatch::hear_holders() {
   }
   std::ranges::sort(sessions);
   const auto repeated = std::ranges::unique(sessions);
-  sessions.erase(repeated.begin(), repeated.end());
-  for (const SessionId session : sessions) {
-    if (!sessions_.drain(session)) half_heard_.push_back(session);
+  for (const SessionId session : std::ranges::subrange(sessions.begin(), repeated.begin())) {
+    half_heard_.push_back({session});
   }
+  std::erase_if(half_heard_, [this](Hearing& hearing) { return hear(hearing); });
   return unheard_files_.empty() && half_heard_.empty();
 }
 
 // Hears the sessions that held something when the list came. True when all have been heard.
 bool Dispatch::hear_sessions() {
-  std::vector<SessionId> half_heard;
-  for (std::size_t heard = 0; heard < kHeardAtOnce && !unheard_sessions_.empty(); ++heard) {
-    const SessionId session = unheard_sessions_.back();
-    unheard_sessions_.pop_back();
-    if (!sessions_.drain(session)) half_heard.push_back(session);
-  }
-  unheard_sessions_.insert(unheard_sessions_.end(), half_heard.begin(), half_heard.end());
+  const std::size_t some = std::min(unheard_sessions_.size(), kHeardAtOnce);
+  const auto first = unheard_sessions_.end() - static_cast<std::ptrdiff_t>(some);
+  const auto heard = std::remove_if(first, unheard_sessions_.end(),
+                                    [this](Hearing& hearing) { return hear(hearing); });
+  unheard_sessions_.erase(heard, unheard_sessions_.end());
   return unheard_sessions_.empty();
+}
+
+// A portion. True when that was all.
+bool Dispatch::hear(Hearing& hearing) {
+  if (!hearing.upto) hearing.upto = sessions_.said(hearing.session);
+  return sessions_.drain(hearing.session, *hearing.upto);
 }
 
 // Answers the next session in turn that reads its answers. A list that draining brought in waits

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -17,6 +18,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <chrono>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <utility>
@@ -48,6 +50,9 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr std::size_t kTalkAtOnce = 64;
 // The same while the loop lingers for sessions.
 constexpr std::size_t kTurnsWhileLingering = 16;
+// How much of a holder's input is heard before an answer about its lock. That is hundreds of
+// requests: a client that has sent more must not keep others waiting for their answers (C15).
+constexpr std::uint64_t kMostHeard = 64 * 1024;
 // Ending a session takes up to 20 µs. Living clients must not wait for thousands that die at once
 // (C15).
 constexpr std::size_t kEndsAtOnce = 16;
@@ -71,7 +76,8 @@ class Server::Loop final : public Sessions, public SessionOwner {
   // Sessions, for dispatch.
   Instant now() const override;
   void send(SessionId session, std::string_view line) override;
-  bool drain(SessionId session) override;
+  std::uint64_t said(SessionId session) const override;
+  bool drain(SessionId session, std::uint64_t upto) override;
   void settle_later() override;
   bool is_behind(SessionId session) const override;
   std::size_t max_kept_locks() const override {
@@ -84,9 +90,11 @@ class Server::Loop final : public Sessions, public SessionOwner {
   std::span<char> read_buffer() override { return buffer_; }
   void batch_done() override;
   void close_socket(proto::Descriptor socket, UserId user) override;
+  void queue_turn(SessionId session) override;
   void ended(SessionId session) override;
 
  private:
+  void serve_queue();
   void take_over(std::vector<Inherited::Named> kept);
   void serve();
   void linger();
@@ -115,6 +123,8 @@ class Server::Loop final : public Sessions, public SessionOwner {
   asio::steady_timer timer_;
   Monotonic armed_ = Monotonic::max();
   bool settle_posted_ = false;
+  std::deque<SessionId> queue_;  // whose lines are left
+  bool queue_posted_ = false;
   proto::AdaptiveSpin spin_;
   std::vector<char> buffer_;
   SessionId last_session_ = 0;
@@ -227,7 +237,7 @@ void Server::Loop::linger() {
     turns += had;
     return had > 0;
   };
-  while (turns < kTurnsWhileLingering && !settle_posted_ && spin_(look)) {
+  while (turns < kTurnsWhileLingering && !settle_posted_ && !queue_posted_ && spin_(look)) {
   }
 }
 
@@ -242,11 +252,35 @@ void Server::Loop::send(SessionId session, std::string_view line) {
   to_flush_.push_back(session);
 }
 
-bool Server::Loop::drain(SessionId session) {
+std::uint64_t Server::Loop::said(SessionId session) const {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return 0;
+  return std::min(found->second->said(), found->second->received() + kMostHeard);
+}
+
+bool Server::Loop::drain(SessionId session, std::uint64_t upto) {
   const auto found = sessions_.find(session);
   if (found == sessions_.end()) return true;
   const auto kept = found->second;
-  return kept->drain();
+  return kept->drain(upto);
+}
+
+void Server::Loop::queue_turn(SessionId session) {
+  queue_.push_back(session);
+  if (!std::exchange(queue_posted_, true)) asio::post(context_, [this] { serve_queue(); });
+}
+
+void Server::Loop::serve_queue() {
+  for (std::size_t turns = std::min(queue_.size(), kTalkAtOnce); turns > 0; --turns) {
+    const auto found = sessions_.find(queue_.front());
+    queue_.pop_front();
+    if (found == sessions_.end()) continue;
+    const auto kept = found->second;
+    kept->take_turn();
+  }
+  batch_done();
+  queue_posted_ = !queue_.empty();
+  if (queue_posted_) asio::post(context_, [this] { serve_queue(); });
 }
 
 bool Server::Loop::is_behind(SessionId session) const {

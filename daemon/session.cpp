@@ -42,7 +42,7 @@ void Session::start() {
 }
 
 void Session::send(std::string_view line) {
-  if (ended_ || !socket_) return;
+  if (ended_ || !socket_ || last_words_) return;
   if (outbox_.size() - sent_ > kOutboxLimit) {
     overflowed_ = true;  // flush() ends it: here, another session's request may be under way
     return;
@@ -64,18 +64,13 @@ void Session::flush() {
 void Session::write_out() {
   const auto sent = proto::try_send(socket_.get(), std::string_view(outbox_).substr(sent_), -1);
   if (!sent && !lacks_memory(sent.error())) {
-    while (!drain()) {  // a lock that it released before must not count as taken away
-    }
-    if (!input_over_) handle_end_of_input();
+    // A lock that it released before must not count as taken away.
+    last_words_ = said();
+    clear_outbox();
     return;
   }
   sent_ += sent.value_or(0);
-  if (sent_ == outbox_.size()) {
-    sent_ = 0;
-    outbox_.clear();
-    if (outbox_.capacity() > kOutboxPause) outbox_.shrink_to_fit();
-    return;
-  }
+  if (sent_ == outbox_.size()) return clear_outbox();
   // A client that always lags a little must not make the outbox grow for ever.
   if (sent_ > outbox_.size() / 2) {
     outbox_.erase(0, sent_);
@@ -84,27 +79,39 @@ void Session::write_out() {
   writing_ = true;
 }
 
-// A client that does not read is not read from.
-void Session::listen() {
-  std::uint32_t events = 0;
-  // Lines that are left have been read: the socket tells of its room instead, at once mostly.
-  if (!is_behind()) events |= lines_left_ ? EPOLLOUT : EPOLLIN;
-  if (writing_) events |= EPOLLOUT;
-  connection_.change(events);
+void Session::clear_outbox() {
+  sent_ = 0;
+  outbox_.clear();
+  if (outbox_.capacity() > kOutboxPause) outbox_.shrink_to_fit();
 }
 
-bool Session::drain() {
-  if (!std::exchange(draining_, true)) {
-    int there = 0;
-    if (!input_over_) ::ioctl(socket_.get(), FIONREAD, &there);
-    to_drain_ = static_cast<std::size_t>(std::max(there, 1));  // 1: to see the end of the input
+// A client that does not read is not read from.
+void Session::listen() {
+  const bool go_on = lines_left_ || last_words_;
+  std::uint32_t events = 0;
+  if (!is_behind() && !go_on) events |= EPOLLIN;
+  if (writing_) events |= EPOLLOUT;
+  connection_.change(events);
+  if (go_on && !is_behind() && !input_over_ && !std::exchange(queued_, true)) {
+    owner_.queue_turn(id_);
   }
-  const bool lines_first = lines_left_;
-  const std::size_t heard = ended_ || input_over_ ? 0 : hear();
-  if (!lines_first) to_drain_ = heard == 0 ? 0 : to_drain_ - std::min(heard, to_drain_);
-  if (!ended_ && !input_over_ && (lines_left_ || to_drain_ > 0)) return false;
-  draining_ = false;
+}
+
+std::uint64_t Session::said() const {
+  int there = 0;
+  if (!input_over_) ::ioctl(socket_.get(), FIONREAD, &there);
+  return received_ + static_cast<std::uint64_t>(there);
+}
+
+bool Session::drain(std::uint64_t upto) {
+  const bool more = !ended_ && !input_over_ && hear();
+  const std::uint64_t heard = lines_left_ ? received_ - lines_.pending() : received_;
+  if (more && heard < upto) {
+    listen();
+    return false;
+  }
   if (!ended_ && has_ended(peer_)) end();
+  if (!ended_) listen();
   return true;
 }
 
@@ -126,42 +133,58 @@ void Session::dispose_descriptors() {
   owner_.dispatch().dispose(id_, descriptors_);
 }
 
-// Both flush() and receive() may end this session.
+// Either may be the end of this session.
 void Session::socket_ready(std::uint32_t events) {
   const auto self = shared_from_this();
   const bool hangs_up = (events & EPOLLHUP) != 0 && !std::exchange(hung_up_, true);
   if (hangs_up && connection_.move(ends_)) return;
   if ((events & ~std::uint32_t{EPOLLIN}) != 0 && std::exchange(writing_, false)) flush();
-  if (!ended_ && !input_over_ && !is_behind()) hear();
-  if (!ended_) listen();
+  go_on();
   owner_.batch_done();  // if that ended the session, others have its locks now
+}
+
+void Session::take_turn() {
+  queued_ = false;
+  go_on();
+}
+
+void Session::go_on() {
+  const auto self = shared_from_this();
+  if (ended_ || input_over_) return;
+  if (last_words_) {
+    if (drain(*last_words_) && !ended_ && !input_over_) handle_end_of_input();
+  } else if (!is_behind()) {
+    hear();
+  }
+  if (!ended_) listen();
 }
 
 void Session::process_ended() {
   const auto self = shared_from_this();
-  // A lock that it released before must not count as taken away. Ends the session, once that is
-  // all; until then this is called again.
-  drain();
+  // A lock that it released before must not count as taken away. Not what its children say after
+  // it: they have its socket. Ends the session, when that is all; until then this is called again.
+  if (!last_words_) last_words_ = said();
+  drain(*last_words_);
   owner_.batch_done();
 }
 
-// A turn: lines that were left, or else how many bytes came.
-std::size_t Session::hear() {
+// Lines that were left, or else what has come. False if there is nothing now, or will be no more.
+bool Session::hear() {
   if (!lines_left_) return receive();
   handle_lines();
-  return 0;
+  return true;
 }
 
-// How many bytes came; 0 if there are none now, or will be no more.
-std::size_t Session::receive() {
+bool Session::receive() {
   const auto buffer = owner_.read_buffer();
   const auto received = proto::try_receive(socket_.get(), buffer, descriptors_);
-  if (!received && lacks_memory(received.error())) return 0;
+  if (!received && lacks_memory(received.error())) return false;
   if (!received || received->closed) {
     handle_end_of_input();
-    return 0;
+    return false;
   }
-  if (received->bytes == 0) return 0;
+  if (received->bytes == 0) return false;
+  received_ += received->bytes;
   lines_.append({buffer.data(), received->bytes});
   // It is not known how many did not fit, so empty descriptors stand for as many as there may have
   // been, and the requests that take them are refused (requested_file.hpp).
@@ -170,7 +193,7 @@ std::size_t Session::receive() {
   }
   some_are_lost_ = received->truncated;
   handle_lines();
-  return received->bytes;
+  return true;
 }
 
 void Session::handle_lines() {

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,8 +38,9 @@ class SessionOwner {
   SessionOwner& operator=(const SessionOwner&) = delete;
 
   virtual Dispatch& dispatch() = 0;
-  virtual std::span<char> read_buffer() = 0;  // shared by all sessions; used within one call
-  virtual void batch_done() = 0;              // attend, flush, arm the timer
+  virtual std::span<char> read_buffer() = 0;       // shared by all sessions; used within one call
+  virtual void batch_done() = 0;                   // attend, flush, arm the timer
+  virtual void queue_turn(SessionId session) = 0;  // take_turn(), after others have had theirs
   virtual void ended(SessionId session) = 0;
   virtual void close_socket(locket::proto::Descriptor socket, UserId user) = 0;  // never blocks
 };
@@ -46,7 +48,7 @@ class SessionOwner {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   // A line takes 1 to 10 µs, and what is read at once may be 65,536 empty ones.
-  static constexpr int kLinesAtOnce = 64;
+  static constexpr int kLinesAtOnce = 32;
   static constexpr std::size_t kOutboxPause = 256 * 1024;
   // Enough for a client that is busy elsewhere while every request of its own is refused.
   static constexpr std::size_t kOutboxLimit = 16 * 1024 * 1024;
@@ -68,9 +70,15 @@ class Session : public std::enable_shared_from_this<Session> {
   void send(std::string_view line);
   void flush();
 
-  // Handles what the socket had when this was first called, a portion at a time. True when that was
-  // all.
-  bool drain();
+  // Where what the client has said so far ends, in bytes from the beginning.
+  [[nodiscard]] std::uint64_t said() const;
+  [[nodiscard]] std::uint64_t received() const { return received_; }
+
+  // Handles a portion of its input. True when it has handled all up to there.
+  bool drain(std::uint64_t upto);
+
+  // As asked for by queue_turn().
+  void take_turn();
   void end();
 
   // Disposes of descriptors that came ahead of their requests. Must be called before this is
@@ -83,8 +91,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void process_ended();
   void listen();
   void write_out();
-  std::size_t hear();
-  std::size_t receive();
+  void clear_outbox();
+  void go_on();
+  bool hear();
+  bool receive();
   void handle_lines();
   void forget_lost_descriptors();
   void handle_end_of_input();
@@ -101,13 +111,14 @@ class Session : public std::enable_shared_from_this<Session> {
   locket::proto::Descriptors descriptors_;
   std::string outbox_;
   std::size_t sent_ = 0;  // of the outbox
-  std::size_t to_drain_ = 0;
-  bool draining_ = false;
-  bool lines_left_ = false;     // for the next turn
-  bool some_are_lost_ = false;  // of the descriptors that came with these lines
-  bool writing_ = false;        // waits for room in the socket
-  bool overflowed_ = false;     // an answer was dropped
-  bool hung_up_ = false;        // the other end is gone; there may still be unread input
+  std::uint64_t received_ = 0;
+  std::optional<std::uint64_t> last_words_;  // the client reads no more, and is heard up to here
+  bool queued_ = false;                      // for another turn
+  bool lines_left_ = false;                  // for the next turn
+  bool some_are_lost_ = false;               // of the descriptors that came with these lines
+  bool writing_ = false;                     // waits for room in the socket
+  bool overflowed_ = false;                  // an answer was dropped
+  bool hung_up_ = false;  // the other end is gone; there may still be unread input
   bool input_over_ = false;
   bool ended_ = false;
 };

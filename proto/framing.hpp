@@ -35,6 +35,9 @@ class LineBuffer {
   // Bytes of a line whose end has not come yet.
   [[nodiscard]] bool partial() const { return begin_ < buffer_.size(); }
 
+  // Bytes that next() has not returned yet.
+  [[nodiscard]] std::size_t pending() const { return buffer_.size() - begin_; }
+
  private:
   void drop_taken();
 

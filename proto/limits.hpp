@@ -21,6 +21,11 @@ inline constexpr std::size_t kMaxCommandBytes = 64;
 // Requests are flat: an object with an object of parameters in it.
 inline constexpr int kMaxNesting = 2;
 
+// Lines in a row that are not requests, which end a session. To answer an empty one costs the
+// daemon a microsecond, and whoever wants an answer about this session's locks waits until it has
+// been heard.
+inline constexpr int kMaxMistakes = 256;
+
 // No request has half as many. Each name is compared with those before it, so that the cost of a
 // line would otherwise grow with the square of its length.
 inline constexpr std::size_t kMaxMembers = 16;

@@ -77,7 +77,7 @@ void DaemonWorld::die(std::size_t client) {
   if (its.session != 0) close(its);
 }
 
-bool DaemonWorld::drain(SessionId session) {
+bool DaemonWorld::drain(SessionId session, std::uint64_t) {
   Client* client = client_of(session);
   if (client != nullptr) hear(static_cast<std::size_t>(client - clients_.data()));
   return true;

@@ -71,7 +71,8 @@ class DaemonWorld final : public locketd::Sessions {
   // Implements Sessions for dispatch.
   locketd::Instant now() const override { return now_; }
   void send(locketd::SessionId session, std::string_view line) override;
-  bool drain(locketd::SessionId session) override;
+  std::uint64_t said(locketd::SessionId) const override { return 0; }
+  bool drain(locketd::SessionId session, std::uint64_t upto) override;
   void settle_later() override { settle_wanted_ = true; }
   bool is_behind(locketd::SessionId) const override { return false; }
   std::size_t max_kept_locks() const override { return 1000; }

@@ -93,6 +93,32 @@ TEST_F(BadClients, One_that_says_much_at_once_has_a_turn_as_others_have_C15) {
   for (int id = 1000; id < 1000 + kLines; ++id) client.granted(id);
 }
 
+// The socket takes no more answers by then.
+TEST_F(BadClients, A_release_behind_answers_that_nobody_reads_is_heard_C7) {
+  const std::string file = folder.file("some.lock");
+  RawClient client = stranger();
+  const Token held = client.lock(file);
+  const Id waiting = bob.acquire(file);
+  ASSERT_TRUE(bob.waits(waiting));
+  std::string lines;
+  for (int id = 1000; id < 1700; ++id) lines += request(id, "status") + '\n';
+  lines += Json{{"jsonrpc", "2.0"}, {"method", "release"}, {"params", {{"token", held}}}}.dump();
+  ASSERT_TRUE(client.send_bytes(lines + '\n'));
+  bob.release(bob.granted(waiting));
+}
+
+TEST_F(BadClients, One_that_will_never_read_is_heard_to_the_end_and_ends_C8) {
+  const std::string file = folder.file("some.lock");
+  RawClient client = stranger();
+  client.lock(file);
+  const Id waiting = bob.acquire(file);
+  ASSERT_TRUE(bob.waits(waiting));
+  ::shutdown(client.descriptor(), SHUT_RD);
+  ASSERT_TRUE(client.send_bytes(request(1000, "status") + '\n'));
+  bob.release(bob.granted(waiting));
+  EXPECT_TRUE(eventually_alone(others_));
+}
+
 TEST_F(BadClients, One_that_sends_nothing_but_line_feeds_is_held_up_C15) {
   RawClient client = stranger();
   flood(client, [](int) { return ""; });

@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "proto/limits.hpp"
 #include "tests/integration/bad_input.hpp"
 
 namespace locket::test {
@@ -62,6 +63,28 @@ TEST_F(BadRequests, Malformed_JSON_is_a_parse_error) {
                  {"{\"method\":\"\xff\xfe\"}", "parse_error"},
                  {std::string("{\"method\":\"a\0b\"}", 16), "parse_error"},
                  {std::string(3, '\0'), "parse_error"}});
+}
+
+TEST_F(BadRequests, Many_lines_in_a_row_that_are_no_requests_end_the_session_alone_C15) {
+  RawClient client = stranger();
+  const auto refused = [&](int lines) {
+    for (int i = 0; i < lines; ++i) client.send_bytes("\n");
+    for (int i = 0; i < lines; ++i) {
+      const auto line = client.next();
+      if (!line || name_of(line->at("error")) != "parse_error") return false;
+    }
+    return true;
+  };
+  EXPECT_TRUE(refused(proto::kMaxMistakes - 1));
+  client.call("status");
+  EXPECT_TRUE(refused(proto::kMaxMistakes - 1));
+  client.send_bytes("\n");
+  EXPECT_TRUE(client.next());
+  const auto last = client.next();
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->at("error")["message"], "256 lines in a row were not requests");
+  EXPECT_TRUE(client.is_ended_by_daemon());
+  take_turns();
 }
 
 TEST_F(BadRequests, What_is_no_request_is_an_invalid_request) {

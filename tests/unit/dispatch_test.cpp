@@ -44,16 +44,27 @@ class Passes : public ::testing::Test, public Sessions {
   void send(SessionId session, std::string_view line) override {
     lines[session].emplace_back(line);
   }
+  // Counts in lines.
+  std::uint64_t said(SessionId session) const override {
+    const auto found = inbox.find(session);
+    return found == inbox.end() ? 0 : taken_from(session) + found->second.size();
+  }
   // A line at a time.
-  bool drain(SessionId session) override {
+  bool drain(SessionId session, std::uint64_t upto) override {
     ++drained;
     heard.insert(session);
-    auto& said = inbox[session];
-    if (!said.empty()) {
-      say(session, said.front());
-      said.pop_front();
+    auto& waiting = inbox[session];
+    if (!waiting.empty()) {
+      ++taken[session];
+      const std::string line = std::move(waiting.front());
+      waiting.pop_front();
+      say(session, line);
     }
-    return said.empty();
+    return taken_from(session) >= upto;
+  }
+  [[nodiscard]] std::uint64_t taken_from(SessionId session) const {
+    const auto found = taken.find(session);
+    return found == taken.end() ? 0 : found->second;
   }
   void settle_later() override { settle_wanted = true; }
   bool is_behind(SessionId) const override { return false; }
@@ -104,6 +115,7 @@ class Passes : public ::testing::Test, public Sessions {
   std::map<SessionId, Peer> peers;
   std::map<SessionId, std::vector<std::string>> lines;
   std::map<SessionId, std::deque<std::string>> inbox;  // not read yet
+  std::map<SessionId, std::uint64_t> taken;            // so many lines
   std::set<SessionId> heard;
   std::size_t drained = 0;
   bool settle_wanted = false;
