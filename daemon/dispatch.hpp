@@ -239,7 +239,7 @@ class Dispatch {
   bool answer_lists();
   bool hear_holders();
   bool hear_sessions();
-  bool hear(Hearing& hearing);
+  void hear_some(std::vector<Hearing>& hearings);
   bool answer_one_list();
   const std::string& command_shown(const Client& client) const;
   [[nodiscard]] locket::proto::Page page_of(const locket::proto::List& list) const;

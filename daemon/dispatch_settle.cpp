@@ -18,6 +18,8 @@ constexpr std::size_t kRefusalsAtOnce = 64;
 // Looking into a socket takes a microsecond or so. A session with much to say is heard in portions,
 // and only as far as it had said it.
 constexpr std::size_t kHeardAtOnce = 256;
+// Their portions take up to a third of a millisecond each.
+constexpr std::size_t kUnfinishedAtOnce = 16;
 
 }  // namespace
 
@@ -81,24 +83,30 @@ bool Dispatch::hear_holders() {
   for (const SessionId session : std::ranges::subrange(sessions.begin(), repeated.begin())) {
     half_heard_.push_back({session});
   }
-  std::erase_if(half_heard_, [this](Hearing& hearing) { return hear(hearing); });
+  hear_some(half_heard_);
   return unheard_files_.empty() && half_heard_.empty();
 }
 
 // Hears the sessions that held something when the list came. True when all have been heard.
 bool Dispatch::hear_sessions() {
-  const std::size_t some = std::min(unheard_sessions_.size(), kHeardAtOnce);
-  const auto first = unheard_sessions_.end() - static_cast<std::ptrdiff_t>(some);
-  const auto heard = std::remove_if(first, unheard_sessions_.end(),
-                                    [this](Hearing& hearing) { return hear(hearing); });
-  unheard_sessions_.erase(heard, unheard_sessions_.end());
+  hear_some(unheard_sessions_);
   return unheard_sessions_.empty();
 }
 
-// A portion. True when that was all.
-bool Dispatch::hear(Hearing& hearing) {
-  if (!hearing.upto) hearing.upto = sessions_.said(hearing.session);
-  return sessions_.drain(hearing.session, *hearing.upto);
+// A portion of each, from the last one on. Takes out those that have been heard.
+void Dispatch::hear_some(std::vector<Hearing>& hearings) {
+  std::size_t heard = 0;
+  std::size_t unfinished = 0;
+  for (std::size_t i = hearings.size(); i > 0 && heard < kHeardAtOnce; --i, ++heard) {
+    Hearing& hearing = hearings[i - 1];
+    if (!hearing.upto) hearing.upto = sessions_.said(hearing.session);
+    if (sessions_.drain(hearing.session, *hearing.upto)) {
+      hearing = hearings.back();
+      hearings.pop_back();
+    } else if (++unfinished == kUnfinishedAtOnce) {
+      return;
+    }
+  }
 }
 
 // Answers the next session in turn that reads its answers. A list that draining brought in waits

@@ -50,9 +50,9 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr std::size_t kTalkAtOnce = 64;
 // The same while the loop lingers for sessions.
 constexpr std::size_t kTurnsWhileLingering = 16;
-// How much of a holder's input is heard before an answer about its lock. That is hundreds of
-// requests: a client that has sent more must not keep others waiting for their answers (C15).
-constexpr std::uint64_t kMostHeard = 64 * 1024;
+// How much of a holder's input is heard before an answer about its lock: about a hundred requests.
+// A client that has sent more must not keep others waiting for their answers (C15).
+constexpr std::uint64_t kMostHeard = 8 * 1024;
 // Ending a session takes up to 20 µs. Living clients must not wait for thousands that die at once
 // (C15).
 constexpr std::size_t kEndsAtOnce = 16;
@@ -255,7 +255,7 @@ void Server::Loop::send(SessionId session, std::string_view line) {
 std::uint64_t Server::Loop::said(SessionId session) const {
   const auto found = sessions_.find(session);
   if (found == sessions_.end()) return 0;
-  return std::min(found->second->said(), found->second->received() + kMostHeard);
+  return std::min(found->second->said(), found->second->heard() + kMostHeard);
 }
 
 bool Server::Loop::drain(SessionId session, std::uint64_t upto) {

@@ -65,7 +65,7 @@ void Session::write_out() {
   const auto sent = proto::try_send(socket_.get(), std::string_view(outbox_).substr(sent_), -1);
   if (!sent && !lacks_memory(sent.error())) {
     // A lock that it released before must not count as taken away.
-    last_words_ = said();
+    if (!last_words_) last_words_ = said();
     clear_outbox();
     return;
   }
@@ -105,14 +105,16 @@ std::uint64_t Session::said() const {
 
 bool Session::drain(std::uint64_t upto) {
   const bool more = !ended_ && !input_over_ && hear();
-  const std::uint64_t heard = lines_left_ ? received_ - lines_.pending() : received_;
-  if (more && heard < upto) {
-    listen();
-    return false;
+  if (ended_) return true;
+  bool all = !more || heard() >= upto;
+  if (all && has_ended(peer_)) {
+    // Now, and not when `upto` was asked for, nobody says more.
+    if (!last_words_) last_words_ = said();
+    all = !more || heard() >= *last_words_;
+    if (all) end();
   }
-  if (!ended_ && has_ended(peer_)) end();
   if (!ended_) listen();
-  return true;
+  return all;
 }
 
 void Session::end() {
@@ -205,7 +207,7 @@ void Session::handle_lines() {
     if (handled == kLinesAtOnce) {
       lines_.put_back();
       lines_left_ = true;
-      return;
+      return count_descriptors();
     }
     if (const auto served = owner_.dispatch().received(id_, **line, descriptors_); !served) {
       return violate(served.error());
@@ -219,9 +221,16 @@ void Session::handle_lines() {
              fmt::format(
                  "{} descriptors came that no request takes: one goes with each acquire or reclaim",
                  descriptors_.size())});
-  } else if (const auto few = owner_.dispatch().came_ahead(id_, descriptors_.size()); !few) {
-    violate(few.error());
+  } else {
+    count_descriptors();
   }
+}
+
+// Those that no line has taken yet are the user's as well.
+void Session::count_descriptors() {
+  const auto count = std::ranges::count_if(descriptors_, &proto::Descriptor::operator bool);
+  const auto few = owner_.dispatch().came_ahead(id_, static_cast<std::size_t>(count));
+  if (!few) violate(few.error());
 }
 
 // Except for one that an unfinished line may want.
@@ -240,8 +249,10 @@ void Session::handle_end_of_input() {
     return;
   }
   close_socket();
-  outbox_.clear();
-  sent_ = 0;
+  clear_outbox();
+  lines_left_ = false;
+  dispose_descriptors();
+  std::ignore = owner_.dispatch().came_ahead(id_, 0);
 }
 
 void Session::violate(const proto::Error& error) {

@@ -72,7 +72,10 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Where what the client has said so far ends, in bytes from the beginning.
   [[nodiscard]] std::uint64_t said() const;
-  [[nodiscard]] std::uint64_t received() const { return received_; }
+  // Where what has been handled of it ends.
+  [[nodiscard]] std::uint64_t heard() const {
+    return lines_left_ ? received_ - lines_.pending() : received_;
+  }
 
   // Handles a portion of its input. True when it has handled all up to there.
   bool drain(std::uint64_t upto);
@@ -96,6 +99,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool hear();
   bool receive();
   void handle_lines();
+  void count_descriptors();
   void forget_lost_descriptors();
   void handle_end_of_input();
   void violate(const locket::proto::Error& error);

@@ -93,6 +93,30 @@ TEST_F(BadClients, One_that_says_much_at_once_has_a_turn_as_others_have_C15) {
   for (int id = 1000; id < 1000 + kLines; ++id) client.granted(id);
 }
 
+// Else a client that then does not read has as many as it likes.
+TEST_F(BadClients, Descriptors_are_counted_while_their_lines_wait_for_a_turn_C15) {
+  constexpr int kFiles = 100;
+  const auto descriptors_of = [](const Json& status) {
+    return status["user"]["descriptors"]["has"].get<int>();
+  };
+  RawClient client = stranger();
+  std::string lines;
+  for (int id = 1000; id < 1100; ++id) lines += request(id, "status") + '\n';
+  std::vector<proto::Descriptor> files;
+  std::vector<int> numbers;
+  for (int id = 2000; id < 2000 + kFiles; ++id) {
+    lines += request(id, "acquire", {{"path", "/shared"}, {"mode", "shared"}}) + '\n';
+    numbers.push_back(files.emplace_back(open_file(folder.file("some.lock"))).get());
+  }
+  const int before = descriptors_of(ann.call("status"));
+  daemon.freeze();
+  ASSERT_TRUE(client.send_bytes(lines, numbers));
+  const Id asked = ann.start("status");
+  daemon.thaw();
+  EXPECT_GE(descriptors_of(ann.answer(asked)["result"]), before + kFiles);
+  for (int id = 2000; id < 2000 + kFiles; ++id) client.granted(id);
+}
+
 // The socket takes no more answers by then.
 TEST_F(BadClients, A_release_behind_answers_that_nobody_reads_is_heard_C7) {
   const std::string file = folder.file("some.lock");
