@@ -9,8 +9,8 @@
 //     of two threads that race to release one hold, one gets it and the other gets nothing.
 //  2. The caller that takes a hold out owns it, and ends it with release_hold().
 //  3. Until the thread that asked for it adopts it, a hold has no owner: no handle finds it.
-//  4. A lost hold is found only through its handle by the thread that acquired it, or if there is no
-//     other, and only to report the loss.
+//  4. A lost hold is found only by the thread that acquired it, through the same handle, or if
+//     there is no other hold, and only to report the loss.
 
 #pragma once
 
