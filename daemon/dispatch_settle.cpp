@@ -1,7 +1,8 @@
 // Part of dispatch.hpp: answers that wait until holders have been heard (invariants 1 and 3).
 //
-// Each session is heard as far as its socket had something at its turn, which is after the claim or
-// the list came: so a release that returned before is heard before the answer (C7).
+// Each session is heard as far as its socket had something at its turn, up to a limit. Its turn is
+// after the claim or the list came, so a release that returned before is heard before the answer,
+// and behind very much else a claim that does not wait is saved by asking the kernel (C7).
 
 #include <algorithm>
 #include <utility>

@@ -135,7 +135,7 @@ void Session::dispose_descriptors() {
   owner_.dispatch().dispose(id_, descriptors_);
 }
 
-// Either may be the end of this session.
+// Both flush() and go_on() may end this session.
 void Session::socket_ready(std::uint32_t events) {
   const auto self = shared_from_this();
   const bool hangs_up = (events & EPOLLHUP) != 0 && !std::exchange(hung_up_, true);
